@@ -1,0 +1,1 @@
+"""Benchmarks of gpupool against its peers; `python -m benchmarks.run --help`."""

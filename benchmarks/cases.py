@@ -1,0 +1,172 @@
+"""What is measured: one row per case, for CPU and GPU alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+CPU = ("cpu",)
+CUDA = ("cuda",)
+BOTH = ("cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call: `op` is max, avg, global_avg or global_max; `shape` is (N, C, *spatial) whatever the layout."""
+
+    op: str
+    shape: tuple[int, ...]
+    window: int = 0
+    stride: int = 0
+    padding: int = 0
+    dtype: str = "float32"
+    layout: str = "channels_first"
+    out_dtype: str | None = None
+    devices: tuple[str, ...] = BOTH
+
+    @property
+    def dims(self) -> int:
+        """Number of pooled axes."""
+        return len(self.shape) - 2
+
+    @property
+    def is_global(self) -> bool:
+        """Whether each plane becomes one element."""
+        return self.op.startswith("global_")
+
+    @property
+    def is_average(self) -> bool:
+        """Whether the result is a mean: compared in ulp, not bit for bit."""
+        return self.op.endswith("avg")
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Window length per pooled axis."""
+        return self.shape[2:] if self.is_global else (self.window,) * self.dims
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Step per pooled axis."""
+        return self.shape[2:] if self.is_global else (self.stride,) * self.dims
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """Shape of the result as (N, C, *spatial)."""
+        sizes = zip(self.shape[2:], self.windows, self.strides, strict=True)
+        return self.shape[:2] + tuple((n + 2 * self.padding - k) // s + 1 for n, k, s in sizes)
+
+    @property
+    def result_dtype(self) -> str:
+        """Result's dtype: the input's for max and float averages, float32 for averages of small integers."""
+        if self.out_dtype is not None:
+            return self.out_dtype
+        return "float32" if self.is_average and "int" in self.dtype else self.dtype
+
+    def in_layout(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(N, C, *spatial) as the array's own axis order."""
+        return shape if self.layout == "channels_first" else (shape[0], *shape[2:], shape[1])
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that any implementation must move: the input read once, the output written once."""
+        read = prod(self.shape) * np.dtype(self.dtype).itemsize
+        return read + prod(self.out_shape) * np.dtype(self.result_dtype).itemsize
+
+    @property
+    def id(self) -> str:
+        """A name that says everything: `max2d-k3s2p1-32x64x112x112-float32-channels_first`."""
+        window = (
+            "" if self.is_global else f"-k{self.window}s{self.stride}" + (f"p{self.padding}" if self.padding else "")
+        )
+        dtype = self.dtype if self.out_dtype is None else f"{self.dtype}to{self.out_dtype}"
+        return f"{self.op}{self.dims}d{window}-{'x'.join(map(str, self.shape))}-{dtype}-{self.layout}"
+
+    @property
+    def function(self) -> str:
+        """Name of gpupool's public function."""
+        return f"{self.op}_pool{self.dims}d"
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """gpupool's arguments, without the array and `out`."""
+        kwargs: dict[str, Any] = {"data_format": self.layout}
+        if not self.is_global:
+            kwargs |= {"kernel_size": self.window, "stride": self.stride, "padding": self.padding}
+        if self.out_dtype is not None:
+            kwargs["dtype"] = self.out_dtype
+        return kwargs
+
+
+# op, shape, (window, stride, padding): measured in float32, channels first and, with several channels, channels last.
+FLOAT32_ROWS: list[tuple[str, tuple[int, ...], tuple[int, int, int]]] = [
+    ("max", (16, 64, 224, 224), (2, 2, 0)),
+    ("max", (1, 3, 2160, 3840), (2, 2, 0)),
+    ("max", (1, 1, 8192, 8192), (2, 2, 0)),
+    ("max", (32, 64, 112, 112), (3, 2, 1)),
+    ("max", (32, 192, 28, 28), (3, 1, 1)),
+    ("max", (16, 256, 20, 20), (5, 1, 2)),
+    ("max", (16, 256, 20, 20), (9, 1, 4)),
+    ("max", (16, 256, 20, 20), (13, 1, 6)),
+    ("max", (1, 32, 200, 200), (3, 1, 1)),
+    ("max", (1, 32, 200, 200), (31, 1, 15)),
+    ("avg", (1, 32, 200, 200), (3, 1, 1)),
+    ("avg", (1, 32, 200, 200), (31, 1, 15)),
+    ("avg", (32, 256, 56, 56), (2, 2, 0)),
+    ("avg", (8, 128, 35, 35), (3, 1, 1)),
+    ("avg", (1, 1, 8192, 8192), (2, 2, 0)),
+    ("global_avg", (64, 2048, 7, 7), (0, 0, 0)),
+    ("global_avg", (32, 512, 56, 56), (0, 0, 0)),
+    ("global_avg", (1, 8, 4096, 4096), (0, 0, 0)),
+    ("global_max", (32, 512, 56, 56), (0, 0, 0)),
+    ("max", (64, 128, 8000), (3, 2, 0)),
+    ("max", (2, 32, 64, 96, 96), (2, 2, 0)),
+    ("max", (1, 3, 32, 32), (2, 2, 0)),
+]
+
+OTHER_CASES = [
+    Case("max", (16, 64, 224, 224), 2, 2, dtype="float16"),
+    Case("max", (16, 64, 224, 224), 2, 2, dtype="float16", layout="channels_last"),
+    Case("max", (32, 64, 112, 112), 3, 2, 1, dtype="float16"),
+    Case("max", (32, 64, 112, 112), 3, 2, 1, dtype="float16", layout="channels_last", devices=CUDA),
+    Case("avg", (32, 256, 56, 56), 2, 2, dtype="float16"),
+    Case("global_avg", (32, 512, 56, 56), dtype="float16"),
+    Case("max", (16, 64, 224, 224), 2, 2, dtype="uint8"),
+    Case("max", (1, 3, 2160, 3840), 2, 2, dtype="uint8", layout="channels_last"),
+    Case("avg", (1, 3, 2160, 3840), 2, 2, dtype="uint8", layout="channels_last", out_dtype="uint8"),
+    Case("avg", (1, 1, 8192, 8192), 2, 2, dtype="uint8", out_dtype="uint8"),
+    Case("avg", (1, 1, 8192, 8192), 2, 2, dtype="uint16", out_dtype="uint16"),
+    Case("max", (1, 1, 8192, 8192), 2, 2, dtype="uint16"),
+    # The rows below have published figures on the H200.
+    Case("max", (16, 128, 56, 56), 2, 2, devices=CUDA),
+    Case("max", (4, 64, 32, 160, 160), 2, 2, dtype="float16", devices=CUDA),
+    Case("max", (32, 80, 4096), 3, 3, dtype="float16", devices=CUDA),
+    Case("avg", (2, 256, 32000), 5, 4, 2, dtype="float16", devices=CUDA),
+    Case("global_max", (32, 512, 7, 7), devices=CUDA),
+]
+
+# Small enough for a test: every operator once, an odd size, both layouts.
+SMOKE_CASES = [
+    Case("max", (2, 3, 9, 10), 2, 2),
+    Case("avg", (2, 3, 9, 10), 3, 2, 1, layout="channels_last"),
+    Case("global_avg", (2, 3, 9, 10)),
+    Case("avg", (1, 1, 8, 8), 2, 2, dtype="uint8", out_dtype="uint8"),
+]
+
+
+def _float32_cases() -> Iterator[Case]:
+    for op, shape, (window, stride, padding) in FLOAT32_ROWS:
+        yield Case(op, shape, window, stride, padding)
+        if shape[1] > 1:
+            yield Case(op, shape, window, stride, padding, layout="channels_last")
+
+
+CASES: list[Case] = [*_float32_cases(), *OTHER_CASES]
+
+
+def select(device: str, pattern: str = "", *, smoke: bool = False) -> list[Case]:
+    """Cases for `device` whose id contains `pattern`, in the table's order."""
+    return [case for case in (SMOKE_CASES if smoke else CASES) if device in case.devices and pattern in case.id]

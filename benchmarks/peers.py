@@ -1,0 +1,237 @@
+"""The CPU contenders. Each is prepared outside of the timed region: a view of the same memory, the same threads,
+outputs allocated beforehand wherever the peer can write into them, and the fastest of its forms."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cases import Case
+from benchmarks.onnx_model import ELEMENT_TYPES, pooling_model
+from benchmarks.timing import SMALL_BYTES, Contender, touched
+
+Call = Callable[[int], Any]
+
+
+class Unsupported(Exception):
+    """This peer cannot do this case; the message is the reason that the report gives."""
+
+
+def fastest(forms: dict[str, Call], sets: int) -> tuple[str, Call]:
+    """The form that wins three short trials; a peer often has several (with an output, without)."""
+    best: dict[str, float] = {}
+    for trial in range(3):
+        for name, call in forms.items():
+            call(trial % sets)
+            start = time.perf_counter()
+            call((trial + 1) % sets)
+            best[name] = min(best.get(name, np.inf), time.perf_counter() - start)
+    winner = min(best, key=best.__getitem__)
+    return winner, forms[winner]
+
+
+def gpupool_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> list[Contender]:
+    """gpupool with `out=`, and as it is called most often, without."""
+    import gpupool
+
+    gpupool.set_num_threads(threads)
+    function = getattr(gpupool, case.function)
+    kwargs = case.kwargs
+    outs = [touched(case.in_layout(case.out_shape), case.result_dtype) for _ in xs]
+    return [
+        Contender("gpupool", lambda i: function(xs[i], out=outs[i], **kwargs), np.asarray),
+        Contender("gpupool_alloc", lambda i: function(xs[i], **kwargs), np.asarray),
+    ]
+
+
+def copy_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> Contender:
+    """NumPy copying half of the case's bytes: reads and writes together move as much as the case must."""
+    size = case.bytes // 2
+    pairs = [(np.frombuffer(_filled(size), np.uint8), touched((size,), "uint8")) for _ in xs]
+    cuts = np.linspace(0, size, threads + 1).astype(int)
+    pool = ThreadPoolExecutor(max(1, threads - 1))
+
+    def serial(i: int) -> None:
+        source, target = pairs[i]
+        np.copyto(target, source)
+
+    def threaded(i: int) -> None:
+        source, target = pairs[i]
+        parts = [slice(a, b) for a, b in pairwise(cuts)]
+        others = [pool.submit(np.copyto, target[part], source[part]) for part in parts[1:]]
+        np.copyto(target[parts[0]], source[parts[0]])
+        for other in others:
+            other.result()
+
+    forms = {"serial": serial} if threads == 1 or case.bytes < SMALL_BYTES else {"serial": serial, "threads": threaded}
+    name, call = fastest(forms, len(xs))
+    return Contender("copy", call, note=name)
+
+
+def _filled(size: int) -> bytearray:
+    """Random bytes, made from one block of 1 MiB: a copy does not look at them."""
+    block = np.random.default_rng(0).bytes(1 << 20)
+    return bytearray(block * (size // len(block)) + block[: size % len(block)])
+
+
+# ---------------------------------------------------------------------------------------------------------- PyTorch
+
+
+def _torch_forms(torch: Any, case: Case, xs: Sequence[Any], outs: Sequence[Any]) -> dict[str, Call]:
+    """PyTorch's public function, and the same operator writing into a preallocated output where there is one."""
+    nn = torch.nn.functional
+    axes = tuple(range(2, case.dims + 2))
+    if case.op == "global_avg":
+        return {"mean(out=)": lambda i: torch.mean(xs[i], axes, keepdim=True, out=outs[i])}
+    if case.op == "global_max":
+        return {"amax(out=)": lambda i: torch.amax(xs[i], axes, keepdim=True, out=outs[i])}
+    arguments = (case.windows, case.strides, (case.padding,) * case.dims)
+    public = getattr(nn, f"{case.op}_pool{case.dims}d")
+    forms: dict[str, Call] = {public.__name__: lambda i: public(xs[i], *arguments)}
+    raw = getattr(torch._C._nn, f"{case.op}_pool{case.dims}d" + ("_with_indices" if case.op == "max" else ""), None)
+    if raw is None or case.bytes < SMALL_BYTES:
+        return forms
+    if case.op == "avg":
+        forms["avg(out=)"] = lambda i: raw(xs[i], *arguments, out=outs[i])
+    else:
+        indices = [torch.empty_like(out, dtype=torch.int64) for out in outs]
+        forms["max(out=)"] = lambda i: raw(xs[i], *arguments, out=(outs[i], indices[i]))[0]
+    return forms
+
+
+def torch_view(case: Case, tensor: Any) -> Any:
+    """The tensor as (N, C, *spatial) without a copy: channels-last memory becomes PyTorch's channels_last format."""
+    last = tensor.dim() - 1
+    return tensor if case.layout == "channels_first" else tensor.permute(0, last, *range(1, last))
+
+
+def from_torch(case: Case, tensor: Any) -> np.ndarray:
+    """A (N, C, *spatial) tensor as a NumPy array in the case's layout."""
+    if case.layout == "channels_last":
+        tensor = tensor.permute(0, *range(2, tensor.dim()), 1)
+    return tensor.cpu().numpy()
+
+
+def torch_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> Contender:
+    """PyTorch on the same memory, in the matching memory format."""
+    import torch
+
+    if case.out_dtype is not None:
+        raise Unsupported(f"no {case.op} pooling of {case.dtype} to {case.out_dtype}")
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
+    views = [torch_view(case, torch.from_numpy(x)) for x in xs]
+    shape = case.in_layout(case.out_shape)
+    outs = [torch_view(case, torch.from_numpy(touched(shape, case.result_dtype))) for _ in xs]
+    name, call = fastest(_torch_forms(torch, case, views, outs), len(xs))
+    return Contender("torch", call, lambda y: from_torch(case, y), name)
+
+
+# ----------------------------------------------------------------------------------------------------- ONNX Runtime
+
+
+def _onnx_node(case: Case) -> tuple[str, dict[str, int | Sequence[int]]]:
+    if case.is_global:
+        return ("GlobalAveragePool" if case.is_average else "GlobalMaxPool"), {}
+    attributes: dict[str, int | Sequence[int]] = {
+        "kernel_shape": case.windows,
+        "strides": case.strides,
+        "pads": (case.padding,) * (2 * case.dims),
+    }
+    if not case.is_average:
+        return "MaxPool", attributes
+    return "AveragePool", attributes | {"count_include_pad": 1}
+
+
+def onnxruntime_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> Contender:
+    """A one-node model, input and output bound to the same memory on each call (no copy, no allocation)."""
+    import onnxruntime as ort
+
+    if case.layout == "channels_last":
+        raise Unsupported("pools channels-first tensors only")
+    if case.out_dtype is not None or case.dtype not in ELEMENT_TYPES:
+        raise Unsupported(f"no {case.op} pooling of {case.dtype} to {case.result_dtype}")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    op_type, attributes = _onnx_node(case)
+    model = pooling_model(op_type, case.dtype, case.shape, case.out_shape, attributes)
+    try:
+        session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises classes of its own that share no public base
+        raise Unsupported(f"no {op_type} of {case.dtype}: {str(error).splitlines()[0][:90]}") from error
+    outs = [touched(case.out_shape, case.result_dtype) for _ in xs]
+    bindings = []
+    for x, out in zip(xs, outs, strict=True):
+        binding = session.io_binding()
+        binding.bind_ortvalue_input("x", ort.OrtValue.ortvalue_from_numpy(x))
+        binding.bind_output("y", "cpu", 0, out.dtype.type, out.shape, out.ctypes.data)
+        bindings.append(binding)
+
+    def call(i: int) -> np.ndarray:
+        session.run_with_iobinding(bindings[i])
+        return outs[i]
+
+    return Contender("onnxruntime", call, np.asarray, op_type)
+
+
+# ------------------------------------------------------------------------------------------------ image libraries
+
+
+def _image_shape(case: Case) -> tuple[int, ...]:
+    """(H, W) or (H, W, C) of a case that is one image with windows that tile it."""
+    if case.dims != 2 or case.is_global or case.window != case.stride or case.padding:
+        raise Unsupported("only windows that tile the image")
+    if case.shape[0] != 1 or not (case.shape[1] == 1 or (case.layout == "channels_last" and case.shape[1] <= 4)):
+        raise Unsupported("only single images of up to 4 interleaved channels")
+    if any(n % case.window for n in case.shape[2:]):
+        raise Unsupported("only sizes that the window divides")
+    return case.shape[2:] if case.shape[1] == 1 else (*case.shape[2:], case.shape[1])
+
+
+def opencv_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> Contender:
+    """cv2.resize with INTER_AREA: by a whole factor it is average pooling."""
+    import cv2
+
+    if not case.is_average:
+        raise Unsupported("its only down-sampling filter is the mean")
+    shape = _image_shape(case)
+    if case.dtype != case.result_dtype or case.dtype not in ("uint8", "uint16", "float32"):
+        raise Unsupported(f"no resize of {case.dtype} to {case.result_dtype}")
+    cv2.setNumThreads(threads)
+    height, width = case.out_shape[2:]
+    images = [x.reshape(shape) for x in xs]
+    outs = [touched((height, width, *shape[2:]), case.dtype) for _ in xs]
+
+    def call(i: int) -> Any:
+        return cv2.resize(images[i], (width, height), dst=outs[i], interpolation=cv2.INTER_AREA)
+
+    return Contender("opencv", call, lambda y: y.reshape(case.in_layout(case.out_shape)), "resize INTER_AREA")
+
+
+def skimage_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> Contender:
+    """skimage.measure.block_reduce, which has neither threads nor an output argument."""
+    del threads
+    from skimage.measure import block_reduce
+
+    shape = _image_shape(case)
+    if case.is_average and "int" in case.dtype:
+        raise Unsupported("integer means come out as float64")
+    block = (case.window, case.window) + (1,) * (len(shape) - 2)
+    reduce = np.mean if case.is_average else np.max
+    images = [x.reshape(shape) for x in xs]
+    out_shape = case.in_layout(case.out_shape)
+    return Contender("skimage", lambda i: block_reduce(images[i], block, reduce), lambda y: y.reshape(out_shape))
+
+
+PEERS: dict[str, Callable[[Case, Sequence[np.ndarray], int], Contender]] = {
+    "torch": torch_cpu,
+    "onnxruntime": onnxruntime_cpu,
+    "opencv": opencv_cpu,
+    "skimage": skimage_cpu,
+}

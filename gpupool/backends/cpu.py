@@ -1,0 +1,197 @@
+"""NumPy arrays on the CPU engines: plan and layout once per kind of call, then addresses in, addresses out."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import Any
+
+import numpy as np
+
+from gpupool.geometry import Layout, contiguous_strides, lowest, make_layout, out_order
+from gpupool.kernels.cpu import jit, point
+from gpupool.plan import Plan, Request, check_outs, choose, fail, make_plan
+
+INT64 = np.dtype(np.int64)
+CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
+
+_calls: dict[tuple, Any] = {}
+
+# The data pointer follows the object header in every NumPy array. Reading it takes 0.3 us; `ctypes.data` takes 2.2 us.
+_HEADER = object.__basicsize__
+_read_pointer = ctypes.c_size_t.from_address
+
+
+def _address(a: np.ndarray) -> int:
+    return _read_pointer(id(a) + _HEADER).value
+
+
+if _address(_probe := np.zeros(1)) != _probe.ctypes.data:  # a Python that lays objects out differently
+
+    def _address(a: np.ndarray) -> int:
+        return a.ctypes.data
+
+
+class Call:
+    """One kind of call, ready to run: everything but the arrays' addresses."""
+
+    def __init__(self, plan: Plan, x_strides: tuple[int, ...], y_strides: tuple[int, ...] | None) -> None:
+        self.plan = plan
+        strides = tuple(s // plan.dtype.itemsize for s in x_strides)
+        order = out_order(plan, strides)
+        if y_strides is None:
+            y_strides = contiguous_strides(plan.out_shape, order)
+        in_order = order == tuple(range(len(order)))
+        self.empty_shape = plan.out_shape if in_order else tuple(plan.out_shape[a] for a in order)
+        self.transpose = None if in_order else tuple(order.index(a) for a in range(len(order)))
+        self.starts: tuple[tuple[int, int], ...] = ()
+        if 0 not in plan.out_shape:
+            self._prepare(make_layout(plan, strides, y_strides))
+            low = (lowest(plan.shape, strides), lowest(plan.out_shape, y_strides))
+            self.starts = tuple((x + low[0], y + low[1]) for x, y in self.layout.starts)
+
+    def _prepare(self, layout: Layout) -> None:
+        plan, request = self.plan, self.plan.request
+        red, x_codec, y_codec = choose(plan, wide=True)
+        self.layout = layout
+        self.packed = jit.pack(layout.geometry)
+        self.geometry_address = self.packed.ctypes.data
+        types = (_payload(plan.dtype), _payload(plan.out_dtype))
+        self.item, self.out_item = plan.dtype.itemsize, plan.out_dtype.itemsize
+        self.kernel = point.point_indices if request.indices else point.point
+        self.constants = (*types, *((INT64,) if request.indices else ()), x_codec, y_codec, red)
+
+    def new_out(self, dtype: np.dtype) -> np.ndarray:
+        """A new result in the input's memory order."""
+        y = np.empty(self.empty_shape, dtype)
+        return y if self.transpose is None else y.transpose(self.transpose)
+
+    def __call__(self, x: np.ndarray, y: np.ndarray, where: np.ndarray | None) -> None:
+        """Pool x into y, and the positions into `where`, which has y's strides in elements."""
+        for x_start, y_start in self.starts:
+            addresses = [_address(x) + x_start * self.item, _address(y) + y_start * self.out_item]
+            if where is not None:
+                addresses.append(_address(where) + y_start * INT64.itemsize)
+            self.kernel(*addresses, self.geometry_address, 0, self.layout.rows, *self.constants)
+
+
+def _payload(dtype: np.dtype) -> np.dtype:
+    """The dtype that kernels see: halves as their bits, bool as bytes."""
+    if dtype.name in ("float16", "bfloat16"):
+        return np.dtype(np.uint16)
+    return np.dtype(np.uint8) if dtype.kind == "b" else dtype
+
+
+def _prepared(key: tuple, x: np.ndarray, y_strides: tuple[int, ...] | None) -> Call:
+    call = Call(make_plan(key[0], x.shape, x.dtype), x.strides, y_strides)
+    if len(_calls) >= CACHED_CALLS:
+        _calls.clear()
+    _calls[key] = call
+    return call
+
+
+def run(x: np.ndarray, request: Request, out: Any = None) -> Any:
+    """Pool a NumPy array."""
+    if out is not None:
+        return _run_into(x, request, out)
+    key = (request, x.shape, x.strides, x.dtype)
+    call = _calls.get(key)
+    if call is None:
+        x = _loadable(x)
+        key = (request, x.shape, x.strides, x.dtype)
+        call = _calls.get(key) or _prepared(key, x, None)
+    y = call.new_out(call.plan.out_dtype)
+    if not request.indices:
+        call(x, y, None)
+        return y
+    where = call.new_out(INT64)
+    call(x, y, where)
+    return y, where
+
+
+def _run_into(x: np.ndarray, request: Request, out: Any) -> Any:
+    """Pool into the caller's array, or pair of arrays where positions are asked for."""
+    x = _loadable(x)
+    plan = make_plan(request, x.shape, x.dtype)
+    outs = check_outs(plan, out, np.ndarray)
+    for y in outs:
+        check_memory(plan, x, y)
+    y = outs[0]
+    if any(s % y.itemsize for s in y.strides) or not y.flags.aligned:
+        y[...] = run(x, request)
+        return out
+    strides = tuple(s // y.itemsize for s in y.strides)
+    key = (request, x.shape, x.strides, x.dtype, strides)
+    call = _calls.get(key) or _prepared(key, x, strides)
+    if not request.indices:
+        call(x, y, None)
+        return y
+    same = outs[1].strides == tuple(s * INT64.itemsize for s in strides)
+    where = outs[1] if same else np.empty(plan.out_shape, INT64)
+    if not same:
+        y, where = run(x, request)
+        outs[0][...], outs[1][...] = y, where
+        return out
+    call(x, y, where)
+    return out
+
+
+def check_memory(plan: Plan, x: np.ndarray, y: np.ndarray) -> None:
+    """`out` must be writeable, each of its elements must exist once, and none may belong to x."""
+    if not y.flags.writeable:
+        fail(plan.request, ValueError("out must be writeable, got a read-only array"))
+    if any(s == 0 and n > 1 for n, s in zip(y.shape, y.strides, strict=True)):
+        fail(plan.request, ValueError(f"out must not repeat elements, got strides {y.strides} for shape {y.shape}"))
+    if np.may_share_memory(x, y) and shares_memory(x, y):
+        fail(plan.request, ValueError("out must not overlap x in memory"))
+
+
+def shares_memory(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether two arrays have a byte in common: exact within a bounded effort, cautious beyond."""
+    try:
+        return np.shares_memory(x, y, max_work=100_000)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _loadable(x: np.ndarray) -> np.ndarray:
+    """The array itself, or a copy where its memory is byte-swapped, unaligned or not in steps of whole elements."""
+    if x.dtype.hasobject or x.dtype.kind not in "biufV":
+        return x  # the plan refuses it
+    if not x.dtype.isnative:
+        return x.astype(x.dtype.newbyteorder("="))
+    if not x.flags.aligned or any(s % x.itemsize for s in x.strides):
+        return x.copy(order="K")
+    return x
+
+
+def run_array_like(x: Any, request: Request, out: Any = None) -> Any:
+    """Pool a list, a scalar or anything else that NumPy can read."""
+    try:
+        a = np.asarray(x)
+    except ValueError as error:
+        fail(request, ValueError(f"x cannot be read as an array: {error}"))
+    return run(a, request, out)
+
+
+def run_dlpack(x: Any, request: Request, out: Any = None) -> Any:
+    """Pool another library's CPU array, zero-copy, into the same library's."""
+    if out is not None:
+        outs = out if isinstance(out, tuple) else (out,)
+        run(
+            _from_dlpack(x, request),
+            request,
+            tuple(map(np.from_dlpack, outs)) if request.indices else np.from_dlpack(out),
+        )
+        return out
+    result = run(_from_dlpack(x, request), request)
+    namespace = sys.modules[type(x).__module__.partition(".")[0]]
+    back = getattr(namespace, "from_dlpack", None) or namespace.dlpack.from_dlpack
+    return tuple(back(r) for r in result) if request.indices else back(result)
+
+
+def _from_dlpack(x: Any, request: Request) -> np.ndarray:
+    try:
+        return np.from_dlpack(x)
+    except (BufferError, RuntimeError, TypeError) as error:
+        fail(request, TypeError(f"x cannot be shared with NumPy: {error}"))

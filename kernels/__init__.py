@@ -1,0 +1,1 @@
+"""What runs: window arithmetic, reducers and the loops around them. Knows no array library."""

@@ -1,0 +1,119 @@
+"""How plain functions become CPU kernels: compiler settings, the cache, and what the shared functions stand for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload, register_jitable
+
+from .. import codecs, point, reducers, window
+from ..window import Axis, Batch, Geometry
+from .cache import KernelCache
+
+SHARED = (
+    window.extent,
+    window.first_tap,
+    window.tap_range,
+    window.tap_count,
+    codecs.bits_of,
+    codecs.float_of,
+    reducers.split_signed,
+    reducers.split_unsigned,
+    reducers.divide_exact,
+    reducers.mean_exact,
+    reducers.round_exact,
+    point.reduce_row,
+    point.reduce_window,
+    point.divisor,
+)
+for function in SHARED:
+    register_jitable(function)
+
+
+def kernel(function: Any) -> Any:
+    """Compile a loop for the CPU: no GIL, NumPy's division, no fastmath, cached on disk."""
+    compiled = njit(nogil=True, error_model="numpy")(function)
+    compiled._cache = KernelCache(function)
+    return compiled
+
+
+# A reducer or codec is known by its type alone, so its functions are found at compile time.
+@overload(point.seed)
+def _seed(red, v, at):
+    return red.instance_class.seed
+
+
+@overload(point.combine)
+def _combine(red, a, b):
+    return red.instance_class.combine
+
+
+@overload(point.finish)
+def _finish(red, acc, count):
+    return red.instance_class.finish
+
+
+@overload(point.decode)
+def _decode(codec, raw):
+    return codec.instance_class.decode
+
+
+@overload(point.encode)
+def _encode(codec, value):
+    return codec.instance_class.encode
+
+
+@intrinsic
+def pointer(typingctx, address, dtype):
+    """An address as a C pointer to elements of `dtype`: indexing it is one load, without bounds or wrap-around."""
+    if not isinstance(dtype, types.DType):
+        return None
+
+    def generate(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(dtype.dtype)(types.intp, dtype), generate
+
+
+@intrinsic
+def stack_array(typingctx, count, dtype):
+    """Room for `count` (a literal) elements of `dtype` on the stack."""
+    if not isinstance(count, types.IntegerLiteral) or not isinstance(dtype, types.DType):
+        return None
+
+    def generate(context, builder, signature, args):
+        element = context.get_data_type(dtype.dtype)
+        room = cgutils.alloca_once(builder, element, size=count.literal_value)
+        return builder.bitcast(room, context.get_value_type(signature.return_type))
+
+    return types.CPointer(dtype.dtype)(count, dtype), generate
+
+
+@register_jitable
+def unpack_axis(p, i):
+    """Ten integers as an Axis."""
+    return Axis(p[i], p[i + 1], p[i + 2], p[i + 3], p[i + 4], p[i + 5], p[i + 6], p[i + 7], p[i + 8], p[i + 9])
+
+
+@register_jitable
+def unpack(address):
+    """The Geometry that `pack` laid out at this address: one integer argument instead of forty."""
+    p = pointer(address, np.dtype(np.int64))
+    return Geometry(
+        Batch(p[0], p[1], p[2]),
+        Batch(p[3], p[4], p[5]),
+        Batch(p[6], p[7], p[8]),
+        unpack_axis(p, 9),
+        unpack_axis(p, 19),
+        unpack_axis(p, 29),
+        p[39],
+    )
+
+
+def pack(g: Geometry) -> np.ndarray:
+    """A Geometry as forty int64."""
+    parts = (g.outer, g.outer2, g.inner, g.d, g.h, g.w, (g.divisor,))
+    return np.array([number for part in parts for number in part], np.int64)

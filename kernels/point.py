@@ -1,0 +1,80 @@
+"""One output element from its window, whatever the window: the reference for every faster engine.
+
+Plain Python on flat memory. The CPU's loops and the CUDA kernels compile these same functions; `seed`, `combine`,
+`finish`, `decode` and `encode` stand for the reducer's and the codec's own functions, which each target binds.
+"""
+
+from __future__ import annotations
+
+from .window import first_tap, tap_count, tap_range
+
+
+def seed(red, v, at):
+    """The reducer's seed."""
+    return type(red).seed(red, v, at)
+
+
+def combine(red, a, b):
+    """The reducer's combine."""
+    return type(red).combine(red, a, b)
+
+
+def finish(red, acc, count):
+    """The reducer's finish."""
+    return type(red).finish(red, acc, count)
+
+
+def decode(codec, raw):
+    """The codec's decode."""
+    return type(codec).decode(codec, raw)
+
+
+def encode(codec, value):
+    """The codec's encode."""
+    return type(codec).encode(codec, value)
+
+
+def reduce_row(x, base, codec, red, w, start, taps, flat):
+    """The taps of one window along its last axis; `base` and `flat` belong to position 0 of that row."""
+    j0, j1 = taps
+    at = start + j0 * w.d
+    acc = seed(red, decode(codec, x[base + at * w.xs]), flat + at)
+    for j in range(j0 + 1, j1):
+        at = start + j * w.d
+        acc = combine(red, acc, seed(red, decode(codec, x[base + at * w.xs]), flat + at))
+    return acc
+
+
+def reduce_window(x, base, codec, red, g, od, oh, ow):
+    """The accumulator of window (od, oh, ow) of the plane whose element (0, 0, 0) lies at `base`.
+
+    Rows are reduced first, then combined in row-major order: the first of equal elements still wins.
+    """
+    sd = first_tap(od, g.d.s, g.d.before)
+    sh = first_tap(oh, g.h.s, g.h.before)
+    sw = first_tap(ow, g.w.s, g.w.before)
+    d0, d1 = tap_range(sd, 0, g.d.n, g.d.k, g.d.d)
+    h0, h1 = tap_range(sh, 0, g.h.n, g.h.k, g.h.d)
+    taps = tap_range(sw, 0, g.w.n, g.w.k, g.w.d)
+    pd = sd + d0 * g.d.d
+    ph = sh + h0 * g.h.d
+    acc = reduce_row(x, base + pd * g.d.xs + ph * g.h.xs, codec, red, g.w, sw, taps, (pd * g.h.n + ph) * g.w.n)
+    first = h0 + 1
+    for jd in range(d0, d1):
+        pd = sd + jd * g.d.d
+        for jh in range(first, h1):
+            ph = sh + jh * g.h.d
+            row = base + pd * g.d.xs + ph * g.h.xs
+            acc = combine(red, acc, reduce_row(x, row, codec, red, g.w, sw, taps, (pd * g.h.n + ph) * g.w.n))
+        first = h0
+    return acc
+
+
+def divisor(g, od, oh, ow):
+    """What an average of window (od, oh, ow) is divided by."""
+    if g.divisor != 0:
+        return g.divisor
+    cd = tap_count(first_tap(od, g.d.s, g.d.before), g.d.count_from, g.d.count_to, g.d.k, g.d.d)
+    ch = tap_count(first_tap(oh, g.h.s, g.h.before), g.h.count_from, g.h.count_to, g.h.k, g.h.d)
+    cw = tap_count(first_tap(ow, g.w.s, g.w.before), g.w.count_from, g.w.count_to, g.w.k, g.w.d)
+    return cd * ch * cw

@@ -1,0 +1,109 @@
+"""Window arithmetic: output length, first tap, bounds, divisor. Plain Python on integers, and the only place for it.
+
+One pooled axis has `n` real elements at positions 0 .. n-1, padding around them, and windows of `k` taps that lie `d`
+apart (dilation) and start every `s` positions (stride). Window `o` has its taps at `first_tap(o) + j * d`, j in 0 .. k-1.
+Padding is never data: taps outside 0 .. n-1 are absent.
+
+The host calls these functions to plan; the kernels call the very same functions, compiled.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Axis(NamedTuple):
+    """One pooled axis as the kernels see it; strides are in elements."""
+
+    n: int  # real elements
+    out: int  # windows
+    k: int  # taps of a window
+    s: int  # stride: positions between the first taps of two windows
+    d: int  # dilation: positions between two taps
+    before: int  # padding before element 0
+    count_from: int  # taps at positions in [count_from, count_to) enter the divisor of an average
+    count_to: int
+    xs: int  # distance of two neighbours in the input's memory
+    ys: int  # and in the output's
+
+
+class Batch(NamedTuple):
+    """One axis that is not pooled: `n` entries, strides in elements."""
+
+    n: int
+    xs: int
+    ys: int
+
+
+class Geometry(NamedTuple):
+    """Everything a kernel needs to know: the array seen as (outer, outer2, D, H, W, inner) on flat memory."""
+
+    outer: Batch
+    outer2: Batch
+    inner: Batch
+    d: Axis
+    h: Axis
+    w: Axis
+    divisor: int  # divisor_override, or 0: count the taps
+
+
+def extent(k, d):
+    """Positions from a window's first tap to its last, both included."""
+    return d * (k - 1) + 1
+
+
+def output_length(n, before, after, k, s, d, ceil_mode):
+    """Number of windows along an axis; with `ceil_mode` a window may overhang, but must start before the end padding."""
+    span = n + before + after - extent(k, d)
+    if span < 0 and not (ceil_mode and span > -s):
+        return 0
+    out = (span + (s - 1 if ceil_mode else 0)) // s + 1
+    if ceil_mode and (out - 1) * s >= n + before:
+        out -= 1
+    return out
+
+
+def same_padding(n, k, s, d, lower):
+    """Padding (before, after) that gives ceil(n / s) windows; the odd element goes after, or before if `lower`."""
+    out = -(-n // s)
+    total = (out - 1) * s + extent(k, d) - n
+    if total < 0:
+        total = 0
+    small = total // 2
+    return (total - small, small) if lower else (small, total - small)
+
+
+def first_tap(o, s, before):
+    """Position of tap 0 of window `o`; negative inside the begin padding."""
+    return o * s - before
+
+
+def tap_range(start, lo, hi, k, d):
+    """The taps j of a window from `start` that lie at positions in [lo, hi): the half-open range (j0, j1).
+
+    Advances by whole multiples of the dilation, so begin padding never shifts the taps' phase.
+    """
+    j0 = 0 if start >= lo else (lo - start + d - 1) // d
+    j1 = 0 if start >= hi else (hi - start + d - 1) // d
+    return j0, (j1 if j1 < k else k)
+
+
+def tap_count(start, lo, hi, k, d):
+    """How many taps of a window from `start` lie at positions in [lo, hi)."""
+    j0, j1 = tap_range(start, lo, hi, k, d)
+    return j1 - j0
+
+
+def empty_window(n, before, k, s, d, out):
+    """The first window without one real element, or -1 if each has one. Exact, in at most n + 1 steps."""
+    if before > (k - 1) * d:  # window 0 ends inside the begin padding, and no other starts earlier
+        return 0
+    if n < d:  # taps may step over all of a short axis: one step per phase, and at most n phases hit it
+        o = 0
+        while o < out and first_tap(o, s, before) < 0:
+            if first_tap(o, s, before) % d >= n:
+                return o
+            o += 1
+    if out > 0 and first_tap(out - 1, s, before) >= n:
+        return -(-(n + before) // s)
+    return -1

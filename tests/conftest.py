@@ -1,0 +1,81 @@
+"""Which backends a run tests, and a closing line that says so.
+
+- `NUMBA_ENABLE_CUDASIM=1 pytest tests`: the CUDA path in Numba's simulator, and nothing of the CPU engine;
+- `pytest tests`: NumPy;
+- `pytest tests --gpu`: NumPy and every installed library that sees a GPU; it is an error if none does.
+
+A test with the argument `backend` runs once for each of them; with `backend` and `case`, for each row of cases.py.
+"""
+
+from collections import Counter
+
+import backends
+import cases
+import hypothesis
+import pytest
+
+TIERS = {"cpu_only": "needs the compiled CPU engine", "simulator_only": "needs NUMBA_ENABLE_CUDASIM=1"}
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=2000)
+hypothesis.settings.load_profile("ci")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--gpu", action="store_true", help="also run every installed GPU library; fail where none sees a GPU")
+
+
+def pytest_configure(config):
+    for marker, reason in TIERS.items():
+        config.addinivalue_line("markers", f"{marker}: {reason}; deselected in other runs, and counted in the summary")
+    try:
+        config.active_backends, config.inactive_backends = backends.active(config.getoption("--gpu"))
+    except RuntimeError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.left_out = Counter()
+    config.ran = Counter()
+    if backends.simulated():
+        # IEEE exceptions are in the cases on purpose; NumPy scalars, with which the simulator computes, warn of them.
+        config.addinivalue_line("filterwarnings", r"ignore:.*encountered in.*:RuntimeWarning")
+
+
+def pytest_generate_tests(metafunc):
+    if "backend" not in metafunc.fixturenames:
+        return
+    active = metafunc.config.active_backends
+    if "case" not in metafunc.fixturenames:
+        metafunc.parametrize("backend", active, ids=str, scope="session")
+        return
+    rows = []
+    for backend in active:
+        able, unable = cases.rows_for(backend)
+        metafunc.config.left_out[f"rows of cases.py that {backend} cannot express or is too slow for"] = unable
+        rows += [pytest.param(backend, case, id=f"{backend}-{case.id}") for case in able]
+    metafunc.parametrize(("backend", "case"), rows, scope="session")
+
+
+def pytest_collection_modifyitems(config, items):
+    unwanted = "cpu_only" if backends.simulated() else "simulator_only"
+    dropped = [item for item in items if item.get_closest_marker(unwanted)]
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if item not in dropped]
+        config.left_out[f"tests marked {unwanted} ({TIERS[unwanted]})"] = len(dropped)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when == "call":
+        backend = getattr(item, "callspec", None) and item.callspec.params.get("backend")
+        item.config.ran[str(backend) if backend else "no backend"] += 1
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    line = terminalreporter.write_line
+    terminalreporter.section("gpupool backends")
+    line("run: " + (", ".join(f"{name} ({count} tests)" for name, count in sorted(config.ran.items())) or "nothing"))
+    line("not run: " + "; ".join(f"{name}: {why}" for name, why in config.inactive_backends.items()))
+    for what, count in config.left_out.items():
+        if count:
+            line(f"left out: {count} {what}")
