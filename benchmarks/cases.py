@@ -61,10 +61,12 @@ class Case:
 
     @property
     def result_dtype(self) -> str:
-        """Result's dtype: the input's for max and float averages, float32 for averages of small integers."""
+        """Result's dtype: the input's for max and float averages, float32 or float64 for averages of integers."""
         if self.out_dtype is not None:
             return self.out_dtype
-        return "float32" if self.is_average and "int" in self.dtype else self.dtype
+        if not self.is_average or "int" not in self.dtype:
+            return self.dtype
+        return "float32" if np.dtype(self.dtype).itemsize <= 2 else "float64"
 
     def in_layout(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(N, C, *spatial) as the array's own axis order."""

@@ -70,14 +70,15 @@ def error_in_ulp(case: Case, planes: np.ndarray, result: np.ndarray) -> float | 
 
 
 def check_gpupool(case: Case, planes: np.ndarray, result: np.ndarray) -> None:
-    """Raise WrongResult unless shape, dtype and values are right: bit for bit, or 2 ulp for averages of floats."""
+    """Raise WrongResult unless shape, dtype and values are right, averages of floats by the accuracy rule."""
     shape = case.in_layout(case.out_shape)
     if result.shape != shape or result.dtype != np.dtype(case.result_dtype):
         raise WrongResult(f"gpupool gives {result.dtype} {result.shape}, not {case.result_dtype} {shape}")
     wanted, ulp = exact(case, planes)
     got = channels_first(case, result)[checked_planes(case)].astype(np.float64)
     worst = float(np.max(np.abs(got - wanted) / (1.0 if ulp is None else ulp)))
-    limit = 0.0 if ulp is None else 2.0
+    # The accuracy rule: 2 ulp up to 64 taps, 1 ulp above, where sums are compensated or wider.
+    limit = 0.0 if ulp is None else 2.0 if prod(case.windows) <= 64 else 1.0
     if not worst <= limit:
         raise WrongResult(f"gpupool is off by {worst:.3g} {'ulp' if ulp is not None else ''}")
 

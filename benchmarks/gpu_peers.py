@@ -112,6 +112,7 @@ def jax_reduce_window(cupy: Any, case: Case, xs: Sequence[Any], stream: Any) -> 
     """jax.jit of lax.reduce_window, halves summed in float32. JAX keeps its streams to itself: wall time."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     import jax
+    import jax.dlpack
     from jax import lax
     from jax import numpy as jnp
 

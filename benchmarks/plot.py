@@ -13,8 +13,8 @@ FASTER, SLOWER, COPY = "#2f6f9f", "#b5452c", "#e0a030"
 
 
 def drawable(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows with at least one peer, fastest first last so that it is drawn on top."""
-    rows = [row for row in results["rows"] if row["gpupool_us"] and row["peers"]]
+    """The rows with at least one peer, the best ratio last: it is drawn on top."""
+    rows = [row for row in results["rows"] if row["gpupool_us"] and row["copy_us"] and row["peers"]]
     return sorted(rows, key=lambda row: min(row["peers"].values()) / row["gpupool_us"])
 
 
@@ -39,22 +39,18 @@ def draw(results: dict[str, Any], path: Path) -> None:
         axes.annotate(
             f"{ratio:.2f}x {peer}", (max(ratio, 1), place), (4, 0), textcoords="offset points", va="center", fontsize=7
         )
-    copies = [
-        (row["copy_us"] / row["gpupool_us"], place) for place, row in zip(places, rows, strict=True) if row["copy_us"]
-    ]
-    axes.scatter(
-        *zip(*copies, strict=True), marker="|", s=90, linewidths=2, color=COPY, zorder=3, label="fraction of copy speed"
-    )
+    copies = [row["copy_us"] / row["gpupool_us"] for row in rows]
+    axes.scatter(copies, places, marker="|", s=90, linewidths=2, color=COPY, zorder=3, label="fraction of copy speed")
     axes.axvline(1, color="black", linewidth=1, label="fastest peer / copy speed")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlim(min(0.25, 0.8 * min(ratios + [c for c, _ in copies])), 1.9 * max([*ratios, 1.0]))
+    axes.set_xlim(min(0.25, 0.8 * min(ratios + copies)), 3 * max([*ratios, 1.0]))
     axes.set_yticks(places, names, fontsize=7)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("times the fastest peer's speed (bars); fraction of copy speed (marks)")
     threads = f", {results['threads']} threads" if "threads" in results else ""
     axes.set_title(f"gpupool on {results['device']}{threads}, {results['date'][:10]}", fontsize=10)
-    axes.legend(loc="lower right", fontsize=8)
+    figure.legend(loc="outside lower right", fontsize=8, ncols=2)
     axes.grid(axis="x", alpha=0.3)
     figure.savefig(path, dpi=130)
     plt.close(figure)

@@ -4,8 +4,9 @@
 # reads a throw-away tree of links in which everything stands where the wheel puts it.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-"$PYTHON" -m ruff check .
-"$PYTHON" -m ruff format --check .
+failed=0
+"$PYTHON" -m ruff check --output-format concise . || failed=1
+"$PYTHON" -m ruff format --check --output-format concise . || failed=1
 
 tree="$(make_temporary_folder)"
 trap 'rm -rf "$tree"' EXIT
@@ -19,4 +20,5 @@ ln -s "$ROOT/benchmarks" "$tree/benchmarks"
     cd "$tree"
     "$PYTHON" -m mypy --config-file "$ROOT/pyproject.toml" --cache-dir "$ROOT/.mypy_cache" \
         -p gpupool -p benchmarks
-) | sed -e 's|^gpupool/kernels/|kernels/|'
+) | sed -e 's|^gpupool/kernels/|kernels/|' || failed=1
+exit "$failed"

@@ -47,3 +47,8 @@ np.testing.assert_array_equal(gp.global_avg_pool2d(x).ravel(), [7.5, 23.5, 39.5]
 print(f"wheel: gpupool {importlib.metadata.version('gpupool')} pools outside the repository, base dependencies only")
 PY
 "$work/user-env/bin/gpupool" info
+
+# The main job, with what the README's first command installs.
+"$work/user-env/bin/python" -m pip install --quiet "${wheel[0]}[image]"
+"$work/user-env/bin/gpupool" demo
+test -s gpupool-demo.png

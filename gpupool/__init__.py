@@ -1,4 +1,4 @@
-"""Pooling for arrays: max, average and global pooling on NumPy, CuPy, Numba, PyTorch and JAX arrays, one meaning on all."""
+"""Max, average and global pooling on NumPy, CuPy, Numba, PyTorch and JAX arrays: one meaning on all."""
 
 from .functional import (
     avg_pool1d,
@@ -16,6 +16,7 @@ from .functional import (
     output_shape,
     pool,
 )
+from .threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
@@ -23,6 +24,7 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "get_num_threads",
     "global_avg_pool1d",
     "global_avg_pool2d",
     "global_avg_pool3d",
@@ -34,4 +36,5 @@ __all__ = [
     "max_pool3d",
     "output_shape",
     "pool",
+    "set_num_threads",
 ]

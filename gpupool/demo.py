@@ -44,6 +44,7 @@ def run(output: Path) -> None:
     images.check_writable(output)
     photo = load_photo()
     chosen = device.choose("auto")
+    print(f"Pooling a photograph on {chosen.label}. The first run also compiles the kernels.\n", flush=True)
     rows = pool_three_ways(photo, chosen)
     print("\n".join(table(rows, chosen.label)))
     with images.atomic(output) as handle:
@@ -90,7 +91,7 @@ def _timed(operation: Callable[[Any], Any], x: Any, chosen: device.Device) -> tu
 
 def table(rows: list[Row], label: str) -> list[str]:
     """The lines to print."""
-    cells = [("device", "operation", "in", "out", "dtype", "time", "GB/s")]
+    cells: list[tuple[str, ...]] = [("device", "operation", "in", "out", "dtype", "time", "GB/s")]
     for row in rows:
         dtype = f"{row.source.dtype} -> {row.result.dtype}"
         shapes = ("x".join(map(str, array.shape)) for array in (row.source, row.result))

@@ -149,17 +149,23 @@ def choose(requested: str) -> Device:
     """The device for `auto`, `cpu` or `cuda`; `auto` never fails."""
     if requested == "cpu" or (requested == "auto" and simulator_is_on()):
         return cpu()
-    if simulator_is_on():
-        return _simulator()
+    try:
+        return _simulator() if simulator_is_on() else gpu()
+    except CommandError as error:
+        if requested == "auto":
+            return cpu()
+        raise CommandError(f"--device cuda: {error}") from error
+
+
+def gpu() -> Device:
+    """CuPy's current device, or a CommandError that says why there is none."""
     problem = gpu_problem(probe_driver())
-    if problem is None:
-        try:
-            return _cupy()
-        except Exception as error:  # a broken CuPy fails in its own ways; say which, or use the CPU
-            problem = f"CuPy does not work: {error}"
-    if requested == "cuda":
-        raise CommandError(f"--device cuda: {problem}")
-    return cpu()
+    if problem is not None:
+        raise CommandError(problem)
+    try:
+        return _cupy()
+    except Exception as error:  # a broken CuPy fails in ways of its own
+        raise CommandError(f"CuPy does not work: {error}") from error
 
 
 def cpu() -> Device:

@@ -1,4 +1,4 @@
-"""Array type -> backend, by protocol. Imports no array library but NumPy; a backend is imported when it is first needed.
+"""Array type -> backend, by protocol. Imports no array library but NumPy; a backend is imported when first needed.
 
 | array | backend |
 | --- | --- |

@@ -72,8 +72,8 @@ def max_pool2d(
 
     Notes
     -----
-    Lengths follow PyTorch's rule: ``floor((n + before + after - dilation * (k - 1) - 1) / stride) + 1``, rounded up with
-    `ceil_mode`; see `output_shape`.
+    Lengths follow PyTorch's rule: ``floor((n + before + after - dilation * (k - 1) - 1) / stride) + 1``, rounded up
+    with `ceil_mode`; see `output_shape`.
 
     Examples
     --------

@@ -36,6 +36,8 @@ class Raster:
         """Height and width of an image; of a bare array the last two axes, or as many as the window has values."""
         if self.axes is not None:
             return self.axes.index("Y"), self.axes.index("X")
+        if self.array.ndim == 0:
+            raise CommandError("a single number cannot be pooled: the array has shape ()")
         count = min(2, self.array.ndim) if count == 1 else count
         return tuple(range(-count, 0))
 
@@ -90,16 +92,20 @@ def _read_array(handle: IO[bytes], path: Path) -> Raster:
 def _read_pillow(handle: IO[bytes], path: Path) -> Raster:
     """A PNG or JPEG file."""
     with missing_extra():
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageOps, UnidentifiedImageError
 
     header = handle.read(26)
     handle.seek(0)
-    if header.startswith(b"\x89PNG") and header[24] == 16 and header[25] != 0:
+    if header.startswith(b"\x89PNG") and header[24:25] == b"\x10" and header[25:] != b"\x00":
         # Pillow would read it as 8-bit without a word.
         raise CommandError(f"cannot read {str(path)!r}: 16-bit PNG with colour or alpha; use 16-bit gray or TIFF")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's advice is not the user's; what it cannot read raises
-        with Image.open(handle, formats=("PNG", "JPEG")) as image:
+        try:
+            opened = Image.open(handle, formats=("PNG", "JPEG"))
+        except UnidentifiedImageError:
+            raise CommandError(f"cannot read {str(path)!r}: not a PNG or JPEG file") from None
+        with opened as image:
             if image.format == "PNG" and getattr(image, "is_animated", False):
                 raise CommandError(f"cannot read {str(path)!r}: an animated PNG; extract a frame first")
             plain = _plain(ImageOps.exif_transpose(image), path)

@@ -6,6 +6,8 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+import numpy as np
+
 from gpupool import device
 
 PACKAGES = (
@@ -30,7 +32,7 @@ ENVIRONMENT = ("GPUPOOL_NUM_THREADS", "GPUPOOL_CACHE_DIR", "NUMBA_ENABLE_CUDASIM
 def report() -> str:
     """The whole text."""
     sections = (_versions(), _cpu(), _gpu())
-    return "\n\n".join("\n".join(f"{name:<14} {value}" for name, value in section) for section in sections)
+    return "\n\n".join("\n".join(f"{name:<21} {value}" for name, value in section) for section in sections)
 
 
 def _versions() -> list[tuple[str, str]]:
@@ -52,7 +54,7 @@ def package_version(name: str) -> str:
 def _cpu() -> list[tuple[str, str]]:
     """Threads and where compiled kernels are kept."""
     import gpupool
-    from gpupool.kernels.cpu.cache import cache_folder
+    from gpupool.kernels.cache import cache_folder
 
     lines = [("CPU", f"{os.cpu_count()} logical cores, {gpupool.get_num_threads()} threads for gpupool")]
     lines.append(("cache", str(cache_folder())))
@@ -69,9 +71,18 @@ def _gpu() -> list[tuple[str, str]]:
         lines.append((f"GPU {index}", f"{gpu.name}, {gpu.memory / 2**30:.1f} GiB, compute capability {capability}"))
     simulated = device.simulator_is_on()
     lines.append(("simulator", "on" if simulated else "off (NUMBA_ENABLE_CUDASIM=1 turns it on)"))
-    problem = device.gpu_problem(driver)
     if simulated:
         lines.append(("GPU path", "simulated on the CPU: slow, for tests and debugging only"))
     else:
-        lines.append(("GPU path", "available" if problem is None else f"unavailable: {problem}"))
+        problem = device.gpu_problem(driver) or _trial()
+        lines.append(("GPU path", "available: a trial worked" if problem is None else f"unavailable: {problem}"))
     return lines
+
+
+def _trial() -> str | None:
+    """What goes wrong when four numbers are pooled on the GPU; None if nothing does."""
+    try:
+        result = device.gpu().pool(np.arange(4, dtype=np.float32).reshape(2, 2), "max", (2, 2))
+    except Exception as error:  # whatever is broken, it is to be reported, not raised
+        return str(error) or type(error).__name__
+    return None if result.tolist() == [[3.0]] else f"pooling on the GPU gave {result.tolist()} instead of [[3.0]]"

@@ -65,6 +65,11 @@ class Plan(NamedTuple):
     pooled: tuple[PooledAxis, ...]
 
     @property
+    def averages(self) -> bool:
+        """Whether results depend on a divisor."""
+        return self.request.op == "avg"
+
+    @property
     def largest_window(self) -> int:
         """Elements in the largest window, or the divisor where one is given and larger."""
         taps = 1
@@ -244,7 +249,8 @@ def result_dtype(request: Request, dtype: np.dtype) -> np.dtype:
     """The dtype of the result, or a TypeError that says what is allowed."""
     if not is_real(dtype):
         raise TypeError(
-            f"x has dtype {dtype}, which cannot be pooled; allowed are bool, integers, float16, bfloat16, float32, float64"
+            f"x has dtype {dtype}, which cannot be pooled; allowed are bool, integers, float16, bfloat16, float32 "
+            "and float64"
         )
     if request.op == "max":
         if request.dtype is not None:
@@ -312,7 +318,7 @@ def choose(plan: Plan, *, wide: bool) -> tuple[Any, Any, Any]:
     """The reducer and the codecs of input and output; `wide` says that float64 arithmetic is cheap on the target."""
     request = plan.request
     red = OPERATORS[request.op](plan.dtype, plan.out_dtype, plan.largest_window, request.indices, wide)
-    y_codec = output_codec(plan.out_dtype, request.op != "max", isinstance(red, EXACT_PAIRS))
+    y_codec = output_codec(plan.out_dtype, plan.averages, isinstance(red, EXACT_PAIRS))
     return red, input_codec(plan.dtype), y_codec
 
 

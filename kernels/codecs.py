@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+TWO_52 = 4503599627370496.0
+
 
 def bits_of(f):
     """The 32 bits of a float32."""
@@ -82,7 +84,10 @@ class Saturated(NamedTuple):
 
     @staticmethod
     def encode(codec, value):
-        r = np.rint(np.float64(value))
+        v = np.float64(value)
+        # Half to even by adding and taking off 2**52: np.rint does not compile for CUDA.
+        w = TWO_52 if v >= 0.0 else -TWO_52
+        r = (v + w) - w if -TWO_52 < v < TWO_52 else v
         # Compared as floats before the cast, which is undefined out of range; hi + 1 and lo are powers of two or 0.
         if r != r:
             return np.int64(0)
@@ -98,7 +103,10 @@ class SaturatedUnsigned(NamedTuple):
 
     @staticmethod
     def encode(codec, value):
-        r = np.rint(np.float64(value))
+        v = np.float64(value)
+        # Half to even by adding and taking off 2**52: np.rint does not compile for CUDA.
+        w = TWO_52 if v >= 0.0 else -TWO_52
+        r = (v + w) - w if -TWO_52 < v < TWO_52 else v
         if r >= 18446744073709551616.0:
             return np.uint64(0xFFFFFFFFFFFFFFFF)
         return np.uint64(r) if r > 0.0 else np.uint64(0)

@@ -1,8 +1,8 @@
 """Window arithmetic: output length, first tap, bounds, divisor. Plain Python on integers, and the only place for it.
 
 One pooled axis has `n` real elements at positions 0 .. n-1, padding around them, and windows of `k` taps that lie `d`
-apart (dilation) and start every `s` positions (stride). Window `o` has its taps at `first_tap(o) + j * d`, j in 0 .. k-1.
-Padding is never data: taps outside 0 .. n-1 are absent.
+apart (dilation) and start every `s` positions (stride). Window `o` has its taps at `first_tap(o) + j * d` for j in
+0 .. k-1. Padding is never data: taps outside 0 .. n-1 are absent.
 
 The host calls these functions to plan; the kernels call the very same functions, compiled.
 """
@@ -53,7 +53,7 @@ def extent(k, d):
 
 
 def output_length(n, before, after, k, s, d, ceil_mode):
-    """Number of windows along an axis; with `ceil_mode` a window may overhang, but must start before the end padding."""
+    """Number of windows along an axis; with `ceil_mode` one may overhang, but must start before the end padding."""
     span = n + before + after - extent(k, d)
     if span < 0 and not (ceil_mode and span > -s):
         return 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-EVERYTHING = ("C", "F", "inner1", "inner0", "reversed", "flip", "flip0", "step", "offset", "mixed", "readonly")
+EVERYTHING = ("C", "F", "inner1", "inner0", "reversed", "flip", "flip0", "step", "offset", "mixed", "guarded", "readonly")
 NEGATIVE = ("reversed", "flip", "flip0", "mixed")
 BROADCAST = ("broadcast", "broadcast_last", "broadcast_all")
 
@@ -90,6 +90,7 @@ def build(a, name="C"):
         "step": lambda: embedded(a, tuple(2 * n + 1 for n in a.shape), (slice(1, None, 2),) * nd),
         "offset": lambda: embedded(a, (*a.shape[:-1], a.shape[-1] + 1), (..., slice(1, None))),
         "mixed": lambda: mixed(a),
+        "guarded": lambda: embedded(a, tuple(n + 6 for n in a.shape), tuple(slice(3, 3 + n) for n in a.shape)),
         "broadcast": lambda: broadcast(a, {0}),
         "broadcast_last": lambda: broadcast(a, {nd - 1}),
         "broadcast_all": lambda: broadcast(a, set(range(nd))),

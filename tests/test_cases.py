@@ -37,8 +37,7 @@ def test_case(backend, case):
         compare.assert_same_bits(backend.to_numpy(indices), answer.indices, "indices")
     if backend.strides(x) is not None and case.arguments.get("keepdims", True) and 0 not in case.shape:
         compare.assert_memory_order(*pooled_strides(backend, x, got), answer.values.dtype)
-    after = backend.array(values, case.layout)
-    np.testing.assert_array_equal(backend.to_numpy(x), backend.to_numpy(after), "the input was changed")
+    assert np.ascontiguousarray(backend.to_numpy(x)).tobytes() == values.tobytes(), "the input was changed"
 
 
 def check_out(backend, case):

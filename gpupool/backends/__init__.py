@@ -1,0 +1,1 @@
+"""Where arrays of one kind meet the kernels: memory in, memory out."""

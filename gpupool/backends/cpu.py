@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
 from typing import Any
 
 import numpy as np
 
 from gpupool.geometry import Layout, contiguous_strides, lowest, make_layout, out_order
-from gpupool.kernels.cpu import jit, point
+from gpupool.kernels.cpu import jit
+from gpupool.kernels.cpu.choice import choose_engine
+from gpupool.threads import run_pieces
 from gpupool.plan import Plan, Request, check_outs, choose, fail, make_plan
 
 INT64 = np.dtype(np.int64)
+# Below two of these the work stays on one thread: handing it over costs 13 us, in which 100 k elements are pooled.
+SERIAL_ELEMENTS = 65536
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
 
 _calls: dict[tuple, Any] = {}
@@ -46,20 +51,27 @@ class Call:
         self.transpose = None if in_order else tuple(order.index(a) for a in range(len(order)))
         self.starts: tuple[tuple[int, int], ...] = ()
         if 0 not in plan.out_shape:
-            self._prepare(make_layout(plan, strides, y_strides))
+            layout = make_layout(plan, strides, y_strides)
+            self._prepare(layout)
             low = (lowest(plan.shape, strides), lowest(plan.out_shape, y_strides))
-            self.starts = tuple((x + low[0], y + low[1]) for x, y in self.layout.starts)
+            self.starts = tuple((x + low[0], y + low[1]) for x, y in layout.starts)
 
     def _prepare(self, layout: Layout) -> None:
         plan, request = self.plan, self.plan.request
         red, x_codec, y_codec = choose(plan, wide=True)
-        self.layout = layout
-        self.packed = jit.pack(layout.geometry)
-        self.geometry_address = self.packed.ctypes.data
         types = (_payload(plan.dtype), _payload(plan.out_dtype))
+        geometry = layout.geometry if plan.averages else layout.geometry._replace(divisor=1)
+        choice = choose_engine(geometry, red, x_codec, types[0], request.indices)
+        g = choice.geometry
+        self.rows = g.outer.n * g.outer2.n * g.d.out * g.h.out
+        self.packed = jit.pack(g)
+        self.geometry_address = self.packed.ctypes.data
         self.item, self.out_item = plan.dtype.itemsize, plan.out_dtype.itemsize
-        self.kernel = point.point_indices if request.indices else point.point
-        self.constants = (*types, *((INT64,) if request.indices else ()), x_codec, y_codec, red)
+        self.constants = (*choice.leading, *types, *choice.extra, x_codec, y_codec, red)
+        addresses = 3 if request.indices else 2
+        # The compiled entry point itself: Numba's dispatcher would look at the type of every argument in every call.
+        self.entry = jit.compiled(choice.kernel, (0,) * (addresses + 3), self.constants)
+        self.piece = max(1, SERIAL_ELEMENTS * self.rows // max(1, math.prod(plan.shape)))
 
     def new_out(self, dtype: np.dtype) -> np.ndarray:
         """A new result in the input's memory order."""
@@ -69,10 +81,15 @@ class Call:
     def __call__(self, x: np.ndarray, y: np.ndarray, where: np.ndarray | None) -> None:
         """Pool x into y, and the positions into `where`, which has y's strides in elements."""
         for x_start, y_start in self.starts:
-            addresses = [_address(x) + x_start * self.item, _address(y) + y_start * self.out_item]
-            if where is not None:
-                addresses.append(_address(where) + y_start * INT64.itemsize)
-            self.kernel(*addresses, self.geometry_address, 0, self.layout.rows, *self.constants)
+            at_x, at_y = _address(x) + x_start * self.item, _address(y) + y_start * self.out_item
+            if where is None:
+                head: tuple[int, ...] = (at_x, at_y, self.geometry_address)
+            else:
+                head = (at_x, at_y, _address(where) + y_start * INT64.itemsize, self.geometry_address)
+            if self.rows < 2 * self.piece:
+                self.entry(*head, 0, self.rows, *self.constants)
+            else:
+                run_pieces(lambda start, stop: self.entry(*head, start, stop, *self.constants), self.rows, self.piece)  # noqa: B023
 
 
 def _payload(dtype: np.dtype) -> np.dtype:

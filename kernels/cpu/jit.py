@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import njit, typeof, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload, register_jitable
 
@@ -29,8 +29,20 @@ SHARED = (
     point.reduce_window,
     point.divisor,
 )
+
+
+def called(function: Any) -> Any:
+    """A helper of kernels that stays a function: loops keep their vector code there. Pass it scalars, not a Geometry."""
+    return register_jitable(function)
+
+
+def inlined(function: Any) -> Any:
+    """A helper of kernels that is pasted into its caller: a call would pass a Geometry's forty integers by the stack."""
+    return register_jitable(inline="always")(function)
+
+
 for function in SHARED:
-    register_jitable(function)
+    called(function)
 
 
 def kernel(function: Any) -> Any:
@@ -38,6 +50,11 @@ def kernel(function: Any) -> Any:
     compiled = njit(nogil=True, error_model="numpy")(function)
     compiled._cache = KernelCache(function)
     return compiled
+
+
+def compiled(kernel: Any, integers: tuple[int, ...], constants: tuple) -> Any:
+    """The machine code of a kernel for these arguments, callable with exactly them."""
+    return kernel.compile(tuple(typeof(a) for a in (*integers, *constants)))
 
 
 # A reducer or codec is known by its type alone, so its functions are found at compile time.
@@ -92,13 +109,13 @@ def stack_array(typingctx, count, dtype):
     return types.CPointer(dtype.dtype)(count, dtype), generate
 
 
-@register_jitable
+@called
 def unpack_axis(p, i):
     """Ten integers as an Axis."""
     return Axis(p[i], p[i + 1], p[i + 2], p[i + 3], p[i + 4], p[i + 5], p[i + 6], p[i + 7], p[i + 8], p[i + 9])
 
 
-@register_jitable
+@called
 def unpack(address):
     """The Geometry that `pack` laid out at this address: one integer argument instead of forty."""
     p = pointer(address, np.dtype(np.int64))

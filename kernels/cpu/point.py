@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..point import decode, divisor, encode, finish, reduce_window  # noqa: F401 (decode: named by inlined functions)
-from .jit import kernel, pointer, register_jitable, unpack
+from .jit import inlined, kernel, pointer, unpack
 
 
-@register_jitable
+@inlined
 def row_offsets(g, row):
     """Where output row `row` of (outer, outer2, D, H) lies: its plane's offsets in x and y, and its od and oh."""
     rest, oh = row // g.h.out, row % g.h.out

@@ -1,0 +1,1 @@
+"""The CUDA engines: kernels on flat memory, one source for GPUs and for Numba's simulator."""

@@ -1,0 +1,179 @@
+"""The machine code of every shipped kernel variant, without a GPU: registers, spills, instructions, widths of loads.
+
+    python -m benchmarks.machine_code --cc 90 --out DIR
+
+writes the cubins and DIR/report.json and prints a table. The variants are what gpupool itself chooses for the arrays in
+`CASES`; BUDGETS are asserted by the tests (tier ptx).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.sass import Machine, divisions, doubles, machine
+from gpupool.backends.cuda_choose import Launch, Places, planned
+from gpupool.geometry import contiguous_strides, out_order
+from gpupool.kernels.cuda.compile import cubin, short
+from gpupool.plan import Request, make_plan
+
+
+class Case(NamedTuple):
+    """One call; shapes are (..., H, W), or (..., H, W, C) with layout "channels_last"."""
+
+    op: str
+    window: Any
+    stride: Any
+    padding: Any = 0
+    dtype: str = "float32"
+    layout: str = "channels_first"
+    shape: tuple[int, ...] = (32, 64, 112, 112)
+    out_dtype: str | None = None
+    indices: bool = False
+    odd: bool = False  # a view that is not aligned for vectors
+
+
+NHWC = (32, 112, 112, 64)
+WHOLE = (64, 256, 56, 56)
+ALL_TYPES = (
+    "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "bfloat16", "float32", "float64",
+)  # fmt: skip
+
+
+def _cases() -> tuple[Case, ...]:
+    rows = [Case(op, 2, 2, dtype=t) for op in ("max", "avg") for t in ALL_TYPES]
+    for op in ("max", "avg"):
+        for t in ("float32", "float16", "uint8"):
+            rows += [Case(op, 3, 2, 1, t), Case(op, 3, 1, 1, t), Case(op, 2, 2, 0, t, "channels_last", NHWC)]
+            rows += [Case(op, 3, 2, 1, t, "channels_last", NHWC), Case(op, None, None, 0, t, shape=WHOLE)]
+        rows += [Case(op, 3, 2, 0), Case(op, 2, 1), Case(op, 3, 3), Case(op, 4, 4), Case(op, 8, 8), Case(op, 5, 1, 2)]
+        rows += [Case(op, (3,), (3,), shape=(32, 80, 4096)), Case(op, (2, 2, 2), (2, 2, 2), shape=(2, 32, 32, 64, 64))]
+        rows += [Case(op, (3, 3, 3), (2, 2, 2), 1, shape=(2, 32, 32, 64, 64)), Case(op, 2, 2, odd=True)]
+        rows += [Case(op, 13, 1, 6, shape=(16, 256, 20, 20)), Case(op, None, None, shape=(64, 2048, 7, 7))]
+        rows += [Case(op, None, None, 0, "float32", "channels_last", (64, 56, 56, 256))]
+    rows += [Case("max", 3, 2, 1, t, indices=True) for t in ("float32", "float16")]
+    rows += [Case("avg", 2, 2, dtype="uint8", out_dtype="uint8"), Case("avg", 2, 2, dtype="float32", out_dtype="uint8")]
+    rows += [Case("avg", 2, 2, 1, "float32"), Case("max", 2, 2, shape=(33, 64, 1024, 1024)), Case("max", 2, 2, shape=(3 * 2**31,))]
+    return tuple(rows)
+
+
+CASES = _cases()
+
+
+class Budget(NamedTuple):
+    """A limit on the instructions per output of the variant for a case at sm_90, with loads at least this wide."""
+
+    case: Case
+    instructions: float
+    load_bits: int = 128
+
+
+BUDGETS = (
+    Budget(Case("max", 2, 2), 30),
+    Budget(Case("avg", 2, 2), 30),
+    Budget(Case("max", 2, 2, dtype="float16"), 30),
+    Budget(Case("max", 2, 2, dtype="uint8"), 16),
+    Budget(Case("max", 3, 2, 1), 80),
+    Budget(Case("max", 3, 1, 1), 60),
+)
+
+
+def launch_of(case: Case) -> Launch:
+    """What gpupool would launch for a case."""
+    spatial = None if len(case.shape) == 1 else len(case.window) if isinstance(case.window, tuple) else 2
+    request = Request(
+        "machine_code", case.op, case.window, case.stride, case.padding, dtype=case.out_dtype, indices=case.indices,
+        spatial=spatial, data_format=case.layout,
+    )  # fmt: skip
+    if case.dtype == "bfloat16":
+        import ml_dtypes
+
+        dtype = np.dtype(ml_dtypes.bfloat16)
+    else:
+        dtype = np.dtype(case.dtype)
+    plan = make_plan(request, case.shape, dtype)
+    pitch = (*case.shape[:-1], case.shape[-1] + case.odd)
+    strides = contiguous_strides(pitch, tuple(range(len(pitch))))
+    y_strides = contiguous_strides(plan.out_shape, out_order(plan, strides))
+    return planned(plan, strides, y_strides, Places(dtype.itemsize * case.odd, 0)).runs[0][0]
+
+
+def outputs_per_thread(launch: Launch) -> float:
+    """Outputs that one thread computes; a fraction where several threads share one."""
+    constants = dict(launch.kernel.constants)
+    name = launch.kernel.engine.__name__
+    if name == "tile":
+        return constants["TILE"]
+    if name == "last":
+        return constants["VECTOR"]
+    return 1 / constants["SLOTS"] if name == "plane" else 1
+
+
+def executed(launch: Launch, m: Machine) -> int:
+    """Instructions that a thread executes at most: loops over a constant number of rows or taps count each round.
+
+    Loops of the plane and point kernels have no constant length and count once.
+    """
+    constants = dict(launch.kernel.constants)
+    rounds = 1
+    if launch.kernel.engine.__name__ == "tile":
+        rounds = constants["KD"] * (constants["ROWS"] if constants["ROWS"] > 6 else 1)
+    elif launch.kernel.engine.__name__ == "last":
+        rounds = constants["KD"] * constants["KH"] * constants["KW"]
+    return m.instructions + (rounds - 1) * sum(m.loops)
+
+
+def row(case: Case, cc: int, folder: Path | None) -> tuple[dict[str, Any], Machine]:
+    """One line of the report, and the machine code that it describes."""
+    launch = launch_of(case)
+    code = cubin(launch.kernel, divmod(cc, 10))
+    m = machine(code, launch.kernel.name)
+    file = f"{launch.kernel.name}.sm_{cc}.cubin"
+    if folder is not None:
+        (folder / file).write_bytes(code)
+    per_thread = outputs_per_thread(launch)
+    spills = m.frame_bytes + sum(n for o, n in m.opcodes.items() if o.startswith(("LDL", "STL")))
+    return {
+        "op": case.op, "window": case.window, "stride": case.stride, "padding": case.padding,
+        "dtype": case.dtype, "layout": case.layout, "variant": launch.kernel.name, "cc": cc,
+        "registers": m.registers, "spill_bytes": spills, "instructions": m.instructions,
+        "outputs_per_thread": per_thread, "executed": executed(launch, m),
+        "executed_per_output": round(executed(launch, m) / per_thread, 1), "loops": len(m.loops),
+        "widest_load_bits": m.widest_load_bits, "widest_store_bits": m.widest_store_bits,
+        "float64_instructions": len(doubles(m)), "divisions_64": len(divisions(m)),
+        "stored": short(launch.kernel.y_type, launch.kernel.y_codec),
+        "cubin": file,
+    }, m  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.machine_code", description=__doc__.split("\n")[0])
+    parser.add_argument("--cc", type=int, default=90, help="compute capability, for example 90")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the cubins and report.json")
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    print(f"{'variant':<62} {'regs':>4} {'spill':>5} {'instr':>5} {'out/thr':>7} {'per out':>7} {'load':>4} {'store':>5}")
+    for case in CASES:
+        one, _ = row(case, options.cc, options.out)
+        if any(one["variant"] == r["variant"] for r in rows):
+            continue
+        rows.append(one)
+        print(
+            f"{one['variant']:<62} {one['registers']:>4} {one['spill_bytes']:>5} {one['instructions']:>5} "
+            f"{one['outputs_per_thread']:>7.3g} {one['executed_per_output']:>7} {one['widest_load_bits']:>4} "
+            f"{one['widest_store_bits']:>5}",
+            flush=True,
+        )
+    (options.out / "report.json").write_text(json.dumps(rows, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

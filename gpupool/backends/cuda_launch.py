@@ -1,0 +1,168 @@
+"""Launching: compiled kernels by the driver on the caller's stream, or the same source in Numba's simulator.
+
+A prepared launch holds its packed arguments; a call writes the array addresses into them and starts the kernel. Nothing
+here synchronises, allocates device memory or copies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from gpupool.backends.cuda_choose import Launch
+from gpupool.kernels.cuda.compile import Kernel, cubin, simulated
+from gpupool.kernels.cuda.memory import SIMULATED
+
+_lock = threading.RLock()
+_functions: dict[tuple, tuple[Any, int]] = {}
+
+
+class CudaUnavailable(RuntimeError):
+    """The GPU path cannot run here; the message says why and what to install."""
+
+
+def driver() -> Any:
+    """The driver's Python bindings, or one sentence saying what is missing."""
+    try:
+        from cuda.bindings import driver as bindings
+    except ImportError as error:
+        raise CudaUnavailable(
+            f'gpupool needs numba-cuda and cuda-core to pool device arrays ({error}): pip install "gpupool[cuda13]", '
+            'or "gpupool[cuda12]" for a CUDA 12 driver'
+        ) from None
+    return bindings
+
+
+def check(result: tuple) -> Any:
+    """The value of a driver call, or an error with the driver's own words."""
+    code = result[0]
+    if code:
+        raise CudaUnavailable(f"the CUDA driver failed: {code.name} ({int(code)})")
+    return result[1] if len(result) == 2 else result[1:]
+
+
+def capability(device: int) -> tuple[int, int]:
+    """Compute capability of a device."""
+    cu = driver()
+    attribute = cu.CUdevice_attribute
+    handle = check(cu.cuDeviceGet(device))
+    major = check(cu.cuDeviceGetAttribute(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, handle))
+    minor = check(cu.cuDeviceGetAttribute(attribute.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, handle))
+    return int(major), int(minor)
+
+
+def device_of(address: int) -> int:
+    """The device that owns this memory."""
+    cu = driver()
+    check(cu.cuInit(0))
+    return int(check(cu.cuPointerGetAttribute(cu.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address)))
+
+
+class on_device:  # noqa: N801 (used as a with statement)
+    """Make a device's primary context current, as CuPy, PyTorch, JAX and Numba use it, and then the caller's again."""
+
+    def __init__(self, device: int) -> None:
+        self.device = device
+        self.pushed = False
+
+    def __enter__(self) -> None:
+        cu = driver()
+        code, current = cu.cuCtxGetDevice()
+        if code == 0 and int(current) == self.device:
+            return
+        check(cu.cuInit(0))
+        check(cu.cuCtxPushCurrent(check(cu.cuDevicePrimaryCtxRetain(check(cu.cuDeviceGet(self.device))))))
+        self.pushed = True
+
+    def __exit__(self, *_: object) -> None:
+        if self.pushed:
+            check(driver().cuCtxPopCurrent())
+            check(driver().cuDevicePrimaryCtxRelease(check(driver().cuDeviceGet(self.device))))
+
+
+def load(kernel: Kernel, device: int) -> int:
+    """The handle of a kernel in a device's primary context, which is current."""
+    key = (kernel.key, device)
+    with _lock:
+        found = _functions.get(key)
+        if found is None:
+            from cuda.core import ObjectCode
+
+            cu = driver()
+            code = ObjectCode.from_cubin(cubin(kernel, capability(device)), name=kernel.name)
+            entry = code.get_kernel(kernel.name)
+            # Loaded here and not lazily at the first launch, which may be part of a graph that is being captured.
+            function = check(cu.cuKernelGetFunction(cu.CUkernel(int(entry.handle))))
+            found = _functions[key] = (entry, int(function))
+        return found[1]
+
+
+def numbers(launch: Launch) -> list[tuple[int, int]]:
+    """The integer arguments in the kernel's order, each with its width in bits."""
+    g, narrow, wide = launch.geometry, launch.kernel.index_bits, launch.kernel.offset_bits
+    packed: list[tuple[int, int]] = []
+    for batch in (g.outer, g.outer2, g.inner):
+        packed += [(batch.n, narrow), (batch.xs, wide), (batch.ys, wide)]
+    for axis in (g.d, g.h, g.w):
+        packed += [(v, narrow) for v in axis[:8]] + [(axis.xs, wide), (axis.ys, wide)]
+    walk = [(v, narrow) for one in launch.walk for v in one]
+    return [*packed, (g.divisor, narrow), *walk, (launch.count, narrow)]
+
+
+class Arguments:
+    """One kernel's arguments in memory, and the array of pointers to them that the driver reads."""
+
+    def __init__(self, pointers: int, integers: list[tuple[int, int]]) -> None:
+        # Each argument in a slot of 8 bytes; the driver reads the low half of those that are 32 bits wide.
+        values = [v & (2**bits - 1) for v, bits in integers]
+        self.slots = (ctypes.c_uint64 * (pointers + len(values)))(*([0] * pointers), *values)
+        start = ctypes.addressof(self.slots)
+        self.table = (ctypes.c_void_p * len(self.slots))(*range(start, start + 8 * len(self.slots), 8))
+        self.address = ctypes.addressof(self.table)
+
+
+class Prepared:
+    """A launch with its kernel loaded and its integers packed; any number of threads may run it."""
+
+    def __init__(self, launch: Launch, device: int) -> None:
+        self.launch = launch
+        self.function = load(launch.kernel, device)
+        self.start = driver().cuLaunchKernel
+        self.shape = (launch.grid, 1, 1, launch.block, 1, 1, 0)
+        self.integers = numbers(launch)
+        self.free: deque[Arguments] = deque()
+
+    def __call__(self, addresses: tuple[int, ...], stream: int) -> None:
+        """Start the kernel on a stream; the arguments are the driver's own copy when this returns."""
+        try:
+            arguments = self.free.pop()
+        except IndexError:
+            arguments = Arguments(len(addresses), self.integers)
+        arguments.slots[: len(addresses)] = addresses
+        code = self.start(self.function, *self.shape, stream, arguments.address, 0)[0]
+        self.free.append(arguments)
+        if code:
+            raise CudaUnavailable(f"{self.launch.kernel.name}: launch failed: {code.name} ({int(code)})")
+
+
+class PreparedSimulation:
+    """The same for Numba's simulator, which runs one kernel at a time and takes flat NumPy memory."""
+
+    def __init__(self, launch: Launch) -> None:
+        self.launch = launch
+        self.kernel = simulated(launch.kernel)
+
+    def __call__(self, memories: list[tuple[np.ndarray, int]]) -> None:
+        """Run the kernel to its end."""
+        from gpupool.kernels.cuda.memory_simulated import Flat
+
+        launch = self.launch
+        with _lock:
+            self.kernel[launch.grid, launch.block](*[Flat(*m) for m in memories], launch.geometry, launch.walk, launch.count)
+
+
+__all__ = ["SIMULATED", "CudaUnavailable", "Prepared", "PreparedSimulation", "check", "device_of", "driver", "on_device"]

@@ -1,0 +1,58 @@
+"""How plain functions become one kernel: the names they use are bound to a reducer's functions, codecs and constants.
+
+`Binding(names)(function)` copies a function with changed globals: each given name stands for the given value, and every
+plain function that it can reach is copied the same way. In the simulator the copies stay plain Python; for the GPU they
+become device functions that Numba inlines.
+"""
+
+from __future__ import annotations
+
+import dis
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+KERNELS = __name__.rpartition(".")[0].rpartition(".")[0] + "."
+
+
+class Binding:
+    """One set of names. The functions of one module share one changed copy of its globals."""
+
+    def __init__(self, names: Mapping[str, Any], wrap: Callable[[Any], Any]) -> None:
+        self.names = names
+        self.wrap = wrap
+        self.modules: dict[str, dict[str, Any]] = {}
+        self.copies: dict[Any, Any] = {}
+
+    def __call__(self, function: types.FunctionType) -> types.FunctionType:
+        """The kernel itself: a plain copy."""
+        space = self.modules.setdefault(function.__module__, dict(function.__globals__))
+        copy = types.FunctionType(
+            function.__code__, space, function.__name__, function.__defaults__, function.__closure__
+        )
+        for name in set(_names(function.__code__)):
+            value = self.names.get(name, function.__globals__.get(name))
+            if name in self.names or self._is_ours(value, function):
+                space[name] = self._helper(value) if type(value) is types.FunctionType else value
+        return copy
+
+    def _helper(self, function: types.FunctionType) -> Any:
+        """A function that kernels call."""
+        if function not in self.copies:
+            self.copies[function] = self.wrap(self(function))
+        return self.copies[function]
+
+    @staticmethod
+    def _is_ours(value: Any, caller: types.FunctionType) -> bool:
+        """Whether a global is a plain function of gpupool's kernels, or of the caller's own module (a user's reducer)."""
+        if type(value) is not types.FunctionType:
+            return False
+        return value.__module__.startswith(KERNELS) or value.__module__ == caller.__module__
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """Every global name that a function uses, those of its inner functions included (co_names has attributes, too)."""
+    yield from (i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL")
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)

@@ -1,0 +1,194 @@
+"""A kernel and what it is bound to -> a cubin, without a GPU or a driver; kept on disk.
+
+Numba compiles to PTX, nvJitLink (through cuda.core) links that to machine code. Newer PTX than the driver knows is no
+problem this way, and one file serves every process.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..cache import cache_folder, code_digest, read, sources_digest, write
+from ..codecs import Half
+from ..window import Axis, Batch, Geometry
+from . import memory
+from .bind import Binding
+from .operators import STORAGE
+from .walk import Cut, Walk
+
+SHORT = {"float": "f", "uint": "u", "int": "i", "bool": "b"}
+MADE_BY = ("numba-cuda", "numba", "llvmlite", "cuda-core")
+PTX_FOR = (7, 5)  # the oldest GPU: the linker makes machine code of every newer one's own from it
+LINKERS = ("nvidia-nvjitlink", "nvidia-nvjitlink-cu12", "nvidia-nvvm", "nvidia-cuda-nvcc-cu12")
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """An engine's function, the operator it runs, element types, index widths, and constants."""
+
+    engine: Callable[..., None]
+    red: Any
+    x_codec: Any
+    y_codec: Any
+    x_type: str  # payloads: halves are uint16, bool is uint8
+    y_type: str
+    index_bits: int  # of positions and counts
+    offset_bits: int  # of strides and offsets
+    constants: tuple[tuple[str, Any], ...] = ()
+    threads: int = 256
+    label: str = ""  # the constants in words, for the name
+
+    @functools.cached_property
+    def key(self) -> tuple:
+        """All that distinguishes kernels: NamedTuples of different classes are equal, so their types are named."""
+        parts = tuple((type(p), tuple(p)) for p in (self.red, self.x_codec, self.y_codec))
+        types = (self.x_type, self.y_type, self.index_bits, self.offset_bits)
+        return (self.engine, *parts, *types, self.constants, self.threads)
+
+    @functools.cached_property
+    def name(self) -> str:
+        """What a profiler shows: the configuration."""
+        elements = short(self.x_type, self.x_codec)
+        stored = short(self.y_type, self.y_codec)
+        words = ["gpupool", self.engine.__name__, self.label, _snake(type(self.red).__name__), elements]
+        if stored != elements:
+            words.append(f"to_{stored}")
+        if self.offset_bits == 64:
+            words.append("wide" if self.index_bits == 64 else "big")
+        return "_".join(word for word in words if word)
+
+    @property
+    def indices(self) -> bool:
+        """Whether the kernel also stores positions."""
+        return "where" in self.engine.__code__.co_varnames[: self.engine.__code__.co_argcount]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def short(payload: str, codec: Any) -> str:
+    """f32, u8, ...; halves by their codec."""
+    if type(codec).__name__ in ("Half", "BFloat"):
+        return "f16" if isinstance(codec, Half) else "bf16"
+    word, bits = re.fullmatch(r"([a-z]+)(\d*)", payload).groups()  # type: ignore[union-attr]
+    return SHORT[word] + bits
+
+
+def names(kernel: Kernel) -> dict[str, Any]:
+    """What the names in the engines stand for."""
+    red, x_codec, y_codec, constants = kernel.red, kernel.x_codec, kernel.y_codec, dict(kernel.constants)
+    return {
+        "RED": red,
+        "X_CODEC": x_codec,
+        "Y_CODEC": y_codec,
+        "seed": type(red).seed,
+        "combine": type(red).combine,
+        "finish": type(red).finish,
+        "decode": memory.half_decode if isinstance(x_codec, Half) else type(x_codec).decode,
+        "encode": memory.half_encode if isinstance(y_codec, Half) else type(y_codec).encode,
+        **memory.NAMES,
+        **constants,
+        **STORAGE.get(constants.get("PARTS", 0), {}),
+    }
+
+
+# -- for the GPU -------------------------------------------------------------------------------------------------------
+
+
+def _inlined(function: Any) -> Any:
+    """A function as a device function; those that are not inlined cannot be compiled without a GPU."""
+    from numba import cuda
+
+    return cuda.jit(device=True, inline="always")(function)
+
+
+def signature(kernel: Kernel) -> tuple:
+    """The types of the arguments: x, y[, where], the Geometry, the Walk and a number of units."""
+    from numba.cuda import types
+
+    from .index import Index
+    from .pointer import Memory
+
+    i, o = Index(kernel.index_bits), Index(kernel.offset_bits)
+    batch = types.NamedTuple((i, o, o), Batch)
+    axis = types.NamedTuple((i,) * 8 + (o, o), Axis)
+    geometry = types.NamedTuple((batch, batch, batch, axis, axis, axis, i), Geometry)
+    memories = [Memory(getattr(types, kernel.x_type), True), Memory(getattr(types, kernel.y_type), False)]
+    if kernel.indices:
+        memories.append(Memory(types.int64, False))
+    cut = types.NamedUniTuple(i, 3, Cut)
+    return (*memories, geometry, types.NamedUniTuple(cut, 5, Walk), i)
+
+
+def compile_ptx(kernel: Kernel) -> str:
+    """PTX with the kernel's own name instead of Numba's mangled one."""
+    from numba import cuda
+
+    function = Binding(names(kernel), _inlined)(kernel.engine)
+    ptx, _ = cuda.compile(
+        function, signature(kernel), cc=PTX_FOR, output="ptx", device=False, abi="numba", launch_bounds=kernel.threads
+    )
+    entries = re.findall(r"\.entry\s+([\w$]+)", ptx)
+    if len(entries) != 1:
+        raise RuntimeError(f"{kernel.name}: expected one kernel in the PTX, found {entries}")
+    return ptx.replace(entries[0], kernel.name)
+
+
+def link(name: str, ptx: bytes, cc: tuple[int, int]) -> bytes:
+    """PTX to machine code."""
+    from cuda.core import Linker, LinkerOptions, ObjectCode
+
+    options = LinkerOptions(arch=f"sm_{cc[0]}{cc[1]}", name=name)
+    return bytes(Linker(ObjectCode.from_ptx(ptx, name=name), options=options).link("cubin").code)
+
+
+@functools.cache
+def versions() -> tuple[str, ...]:
+    """The versions of everything that takes part in compiling."""
+    found = []
+    for package in MADE_BY + LINKERS:
+        try:
+            found.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return tuple(found)
+
+
+def _kept(kernel: Kernel, suffix: str, make: Callable[[], bytes]) -> bytes:
+    """What `make` makes, from disk where it was made before."""
+    bound = [code_digest(type(p)) for p in (kernel.red, kernel.x_codec, kernel.y_codec)]
+    key = repr((sources_digest(), versions(), kernel.name, kernel.key[1:], bound, suffix))
+    digest = hashlib.sha256(key.encode()).hexdigest()[:24]
+    path = cache_folder() / "cuda" / f"{kernel.name}-{digest}.{suffix}"
+    data = read(path)
+    if not data:
+        data = make()
+        write(path, data)
+    return data
+
+
+def cubin(kernel: Kernel, cc: tuple[int, int]) -> bytes:
+    """Machine code for a compute capability, from disk where it was compiled before."""
+
+    def build() -> bytes:
+        ptx = _kept(kernel, "ptx", lambda: compile_ptx(kernel).encode())
+        return link(kernel.name, ptx, cc)
+
+    return _kept(kernel, f"sm_{cc[0]}{cc[1]}.cubin", build)
+
+
+# -- for the simulator -------------------------------------------------------------------------------------------------
+
+
+def simulated(kernel: Kernel) -> Any:
+    """The same source as a kernel of Numba's CUDA simulator."""
+    from numba import cuda
+
+    return cuda.jit(Binding(names(kernel), lambda function: function)(kernel.engine))

@@ -1,0 +1,84 @@
+"""Whole planes: one output from all elements of its plane, by a group of threads and a tree in shared memory.
+
+A block takes UNITS outputs with SLOTS threads each; a thread takes every SLOTS-th element (or vector of them). With
+LANES the units are neighbours in memory (channels last) and lie along the lanes, otherwise the slots do. The order of
+the elements is another than in a window, so operators come in their any-order form; it is the same in every run.
+"""
+
+from __future__ import annotations
+
+from numba import cuda
+
+from ..point import combine, decode, encode, finish, seed
+from .memory import index, load_vector, number
+from .operators import keep_one as keep
+from .operators import kept_one as kept
+from .point import RED, X_CODEC, Y_CODEC
+from .walk import place
+
+# Bound for each kernel:
+UNITS = SLOTS = VECTOR = BLOCK = BLOCK1 = 1
+LANES = False
+ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
+
+
+def element(x, at_x, g, t):
+    """Element t of the plane, seeded."""
+    if g.d.n * g.h.n == 1:
+        return seed(RED, decode(X_CODEC, x[at_x + t * g.w.xs]), t)
+    row = t // g.w.n
+    depth = row // g.h.n
+    offset = (t - row * g.w.n) * g.w.xs + (row - depth * g.h.n) * g.h.xs + depth * g.d.xs
+    return seed(RED, decode(X_CODEC, x[at_x + offset]), t)
+
+
+def elements(x, at_x, g, t):
+    """Elements t .. t + VECTOR - 1, which lie side by side, reduced."""
+    if VECTOR == 1:
+        return element(x, at_x, g, t)
+    vector = load_vector(x, at_x + t, VECTOR)
+    acc = seed(RED, decode(X_CODEC, vector[0]), t)
+    for j in range(1, VECTOR):
+        acc = combine(RED, acc, seed(RED, decode(X_CODEC, vector[j]), t + j))
+    return acc
+
+
+def reduced(x, at_x, g, t, taps):
+    """All of one thread's elements, of which there is one at least."""
+    acc = elements(x, at_x, g, t)
+    t = t + SLOTS * VECTOR
+    while t < taps:
+        acc = combine(RED, acc, elements(x, at_x, g, t))
+        t = t + SLOTS * VECTOR
+    return acc
+
+
+def tree(s0, s1, inside, at, slot, busy):
+    """Combine the accumulators of the first `busy` slots into slot 0's."""
+    half = SLOTS // 2
+    while half > 0:
+        cuda.syncthreads()
+        if inside and slot < half and slot + half < busy:
+            keep(s0, s1, at, combine(RED, kept(s0, s1, at), kept(s0, s1, at + half)))
+        half = half // 2
+    cuda.syncthreads()
+
+
+def plane(x, y, g, walk, count):
+    """UNITS outputs of a block."""
+    s0 = cuda.shared.array(BLOCK, ACC0)
+    s1 = cuda.shared.array(BLOCK1, ACC1)
+    tid = cuda.threadIdx.x
+    unit, slot = (tid % UNITS, tid // UNITS) if LANES else (tid // SLOTS, tid % SLOTS)
+    i = index(cuda.blockIdx.x) * UNITS + unit
+    at, taps = unit * SLOTS + slot, g.d.n * g.h.n * g.w.n
+    inside = i < count
+    c, ow, oh, od, o2, o1 = place(walk, i)
+    t = index(slot) * VECTOR
+    if inside and t < taps:
+        at_x = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
+        keep(s0, s1, at, reduced(x, at_x, g, t, taps))
+    tree(s0, s1, inside, at, slot, (taps + VECTOR - 1) // VECTOR)
+    if inside and slot == 0:
+        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys
+        y[at_y] = encode(Y_CODEC, finish(RED, kept(s0, s1, at), number(g.divisor)))

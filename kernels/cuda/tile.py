@@ -1,0 +1,159 @@
+"""Constant windows: each thread computes a tile of TH x TW neighbouring outputs in registers, with vector loads.
+
+Rows of the input are loaded once for all outputs that they belong to, reduced along the row first and then combined
+downwards: the order of the point kernel, so the results are equal bit for bit. Dilation is 1, and W is contiguous.
+
+A row of the tile needs COLUMNS elements. The first LEAD lie before a vector boundary and the last few after one; those
+are loaded one by one, the rest as vectors of VECTOR. Where CHECK_W or CHECK_H is not set, no window leaves the input.
+"""
+
+from __future__ import annotations
+
+from numba import cuda
+
+from ..point import combine, decode, encode, finish, seed
+from ..window import first_tap, tap_count, tap_range
+from .memory import index, load_vector, number, store_vector
+from .operators import keep_one as keep
+from .operators import kept_one as kept
+from .point import RED, X_CODEC, Y_CODEC
+from .walk import place
+
+# Bound for each kernel:
+KD = KH = KW = SH = SW = TH = TW = VECTOR = STORE = COLUMNS = LEAD = TILE = ROWS = 1
+DIVISOR = 0  # what averages are divided by where it is the same for all windows
+CHECK_W = CHECK_H = False
+NEUTRAL = None  # the accumulator of an absent tap
+ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
+OUT = None  # NumPy type of the stored elements
+
+
+def load_one(v0, v1, j, x, at, position, n, there):
+    """Column j of a row: one element, or the neutral one outside the input."""
+    if CHECK_W or CHECK_H:
+        if there and 0 <= position and position < n:
+            keep(v0, v1, j, seed(RED, decode(X_CODEC, x[at]), 0))
+        else:
+            keep(v0, v1, j, NEUTRAL)
+    else:
+        keep(v0, v1, j, seed(RED, decode(X_CODEC, x[at]), 0))
+
+
+def load_many(v0, v1, j, x, at, position, n, there):
+    """Columns j .. j + VECTOR - 1 of a row, which lie inside it or outside together: rows are whole vectors long."""
+    if CHECK_W or CHECK_H:
+        if there and 0 <= position and position < n:
+            vector = load_vector(x, at, VECTOR)
+            for e in range(VECTOR):
+                keep(v0, v1, j + e, seed(RED, decode(X_CODEC, vector[e]), 0))
+        else:
+            for e in range(VECTOR):
+                keep(v0, v1, j + e, NEUTRAL)
+    else:
+        vector = load_vector(x, at, VECTOR)
+        for e in range(VECTOR):
+            keep(v0, v1, j + e, seed(RED, decode(X_CODEC, vector[e]), 0))
+
+
+def load_row(v0, v1, x, row, start, n, there):
+    """All columns that a tile needs of one row, as accumulators."""
+    for j in range(LEAD):
+        load_one(v0, v1, j, x, row + start + j, start + j, n, there)
+    for i in range((COLUMNS - LEAD) // VECTOR):
+        j = LEAD + i * VECTOR
+        load_many(v0, v1, j, x, row + start + j, start + j, n, there)
+    for j in range(LEAD + (COLUMNS - LEAD) // VECTOR * VECTOR, COLUMNS):
+        load_one(v0, v1, j, x, row + start + j, start + j, n, there)
+
+
+def add_row(a0, a1, v0, v1, r, first):
+    """Reduce row r of the tile along each output's window, and combine it with the outputs that it belongs to."""
+    for t in range(TW):
+        acc = kept(v0, v1, t * SW)
+        for j in range(1, KW):
+            acc = combine(RED, acc, kept(v0, v1, t * SW + j))
+        for p in range(TH):
+            if r == p * SH and first:
+                keep(a0, a1, p * TW + t, acc)
+            elif p * SH <= r and r < p * SH + KH:
+                keep(a0, a1, p * TW + t, combine(RED, kept(a0, a1, p * TW + t), acc))
+
+
+def count_at(g, od, oh, ow):
+    """What an average of this window is divided by."""
+    if DIVISOR != 0:
+        return number(index(DIVISOR))
+    if g.divisor != 0:
+        return number(g.divisor)
+    cd = tap_count(first_tap(od, g.d.s, g.d.before), g.d.count_from, g.d.count_to, KD, 1)
+    ch = tap_count(first_tap(oh, SH, g.h.before), g.h.count_from, g.h.count_to, KH, 1)
+    cw = tap_count(first_tap(ow, SW, g.w.before), g.w.count_from, g.w.count_to, KW, 1)
+    return number(cd * ch * cw)
+
+
+def store_row(y, at, g, od, oh, ow, a0, a1, p):
+    """Row p of a tile's outputs."""
+    if STORE > 1:
+        out = cuda.local.array(TW, OUT)
+        for t in range(TW):
+            out[t] = encode(Y_CODEC, finish(RED, kept(a0, a1, p * TW + t), count_at(g, od, oh, ow + t)))
+        for t in range(TW // STORE):
+            store_vector(y, at + t * STORE, out, t * STORE, STORE)
+    else:
+        for t in range(TW):
+            if ow + t < g.w.out:
+                value = encode(Y_CODEC, finish(RED, kept(a0, a1, p * TW + t), count_at(g, od, oh, ow + t)))
+                y[at + t * g.w.ys] = value
+
+
+def tile(x, y, g, walk, count):
+    """One thread's tile."""
+    i = index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if i < count:
+        a0, a1 = cuda.local.array(TILE, ACC0), cuda.local.array(TILE, ACC1)
+        v0, v1 = cuda.local.array(COLUMNS, ACC0), cuda.local.array(COLUMNS, ACC1)
+        c, q, p, od, o2, o1 = place(walk, i)
+        plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
+        oh, ow = p * TH, q * TW
+        start_d, start_h, start_w = first_tap(od, g.d.s, g.d.before), first_tap(oh, SH, g.h.before), first_tap(ow, SW, g.w.before)
+        if KD == 1:
+            add_slab(a0, a1, v0, v1, x, plane + start_d * g.d.xs, g, start_h, start_w, True)
+        else:
+            d0, d1 = tap_range(start_d, 0, g.d.n, KD, 1)
+            for e in range(TH * TW):
+                keep(a0, a1, e, NEUTRAL)
+            for jd in range(d0, d1):
+                add_slab(a0, a1, v0, v1, x, plane + (start_d + jd) * g.d.xs, g, start_h, start_w, False)
+        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys + od * g.d.ys
+        for r in range(TH):
+            if oh + r < g.h.out:
+                store_row(y, at_y + (oh + r) * g.h.ys + ow * g.w.ys, g, od, oh + r, ow, a0, a1, r)
+
+
+def step(a0, a1, v0, v1, x, slab, g, start_h, start_w, r, fresh):
+    """Row r of the tile. Where it may be outside the input it is neutral, not left out: no branch holds up the loads."""
+    h = start_h + r
+    load_row(v0, v1, x, slab + h * g.h.xs, start_w, g.w.n, not CHECK_H or (0 <= h and h < g.h.n))
+    add_row(a0, a1, v0, v1, r, fresh)
+
+
+def add_slab(a0, a1, v0, v1, x, slab, g, start_h, start_w, fresh):
+    """All rows that a tile needs of one plane of the input.
+
+    Few rows are written out: the compiler leaves longer bodies in a loop, where each row's loads wait for the row before.
+    """
+    if ROWS > 6:
+        for r in range(ROWS):
+            step(a0, a1, v0, v1, x, slab, g, start_h, start_w, r, fresh)
+    else:
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 0, fresh)
+        if ROWS > 1:
+            step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 1, fresh)
+        if ROWS > 2:
+            step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 2, fresh)
+        if ROWS > 3:
+            step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 3, fresh)
+        if ROWS > 4:
+            step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 4, fresh)
+        if ROWS > 5:
+            step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 5, fresh)
