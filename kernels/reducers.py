@@ -7,6 +7,7 @@ A reducer is a NamedTuple class. Its fields, if any, are run-time parameters; it
     finish(red, acc, count)  accumulator and divisor -> what is stored
     accumulator(loaded)    host only: the accumulator's dtype for elements of dtype `loaded`, None for a tuple
     neutral(loaded)        host only: an accumulator that changes no other, bit for bit; stands for padding in buffers
+    picks                  host only: whether the result is one of the elements, so that order decides between zeros
 
 Windows are seeded from their first real element, so no operator needs a neutral value. Comparisons are written so that
 NaN propagates (never the builtins that choose the larger or smaller of two values).
@@ -28,6 +29,8 @@ def lowest(dtype):
 
 class Max(NamedTuple):
     """Largest element. The first of equal ones wins; NaN beats everything, the last NaN the others."""
+
+    picks = True
 
     @staticmethod
     def accumulator(loaded):
@@ -75,6 +78,8 @@ class ArgMax(NamedTuple):
 class Mean(NamedTuple):
     """Mean in float32, for windows so small that its roundings do not add up."""
 
+    picks = False
+
     @staticmethod
     def accumulator(loaded):
         return np.dtype(np.float32)
@@ -98,6 +103,8 @@ class Mean(NamedTuple):
 
 class MeanWide(NamedTuple):
     """Mean accumulated in float64: of float64, and exact enough for float32 and halves at any window size."""
+
+    picks = False
 
     @staticmethod
     def accumulator(loaded):
@@ -125,6 +132,8 @@ class MeanNarrowed(NamedTuple):
 
     Dividing eight float64 takes 16 cycles, which is more than all the rest of a 3x3 mean.
     """
+
+    picks = False
 
     @staticmethod
     def accumulator(loaded):
@@ -175,6 +184,8 @@ class MeanCompensated(NamedTuple):
 class MeanInt32(NamedTuple):
     """Mean of short integers: exact int32 sum below 2**23, one float32 division."""
 
+    picks = False
+
     @staticmethod
     def accumulator(loaded):
         return np.dtype(np.int32)
@@ -198,6 +209,8 @@ class MeanInt32(NamedTuple):
 
 class MeanInt64(NamedTuple):
     """Mean of integers: exact int64 sum below 2**52, one float64 division."""
+
+    picks = False
 
     @staticmethod
     def accumulator(loaded):
@@ -246,9 +259,18 @@ def divide_exact(acc, count):
 
 
 def mean_exact(acc, count):
-    """Exact sum / count as float64; the small terms are added first, so that one rounding dominates."""
-    q1, q2, rest, n = divide_exact(acc, count)
-    return np.float64(q1) * 4294967296.0 + (np.float64(q2) + np.float64(rest) / np.float64(n))
+    """Exact sum / count as float64, rounded once where the sum fits 53 bits, and by a hair more beyond."""
+    hi, lo = acc[0] + (acc[1] >> np.int64(32)), acc[1] & np.int64(LOW)
+    sign = np.float64(1.0)
+    if hi < 0:
+        hi, lo, sign = -hi, -lo, np.float64(-1.0)
+        hi, lo = hi + (lo >> np.int64(32)), lo & np.int64(LOW)
+    if hi < np.int64(2**21):
+        return sign * (np.float64((hi << np.int64(32)) + lo) / np.float64(count))
+    if count < 0:
+        sign, count = -sign, -count
+    q1, q2, rest, n = divide_exact((hi, lo), count)
+    return sign * (np.float64(q1) * 4294967296.0 + (np.float64(q2) + np.float64(rest) / np.float64(n)))
 
 
 def round_exact(acc, count):
@@ -353,7 +375,7 @@ def mean_reducer(dtype, out_dtype, taps, indices, wide):
     """
     if dtype.kind in "biu":
         largest = taps * (1 if dtype.kind == "b" else 2 ** (8 * dtype.itemsize))
-        if largest <= 2**23:
+        if largest <= 2**23 and out_dtype.itemsize <= 4:
             return MeanInt32()
         if largest <= 2**52:
             return MeanInt64()

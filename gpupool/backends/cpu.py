@@ -11,7 +11,7 @@ import numpy as np
 
 from gpupool.geometry import Layout, contiguous_strides, lowest, make_layout, out_order
 from gpupool.kernels.cpu import jit
-from gpupool.kernels.cpu.choice import choose_engine
+from gpupool.kernels.cpu.choice import Stage, choose_engine
 from gpupool.threads import run_pieces
 from gpupool.plan import Plan, Request, check_outs, choose, fail, make_plan
 
@@ -59,19 +59,22 @@ class Call:
     def _prepare(self, layout: Layout) -> None:
         plan, request = self.plan, self.plan.request
         red, x_codec, y_codec = choose(plan, wide=True)
-        types = (_payload(plan.dtype), _payload(plan.out_dtype))
         geometry = layout.geometry if plan.averages else layout.geometry._replace(divisor=1)
-        choice = choose_engine(geometry, red, x_codec, types[0], request.indices)
-        g = choice.geometry
-        self.rows = g.outer.n * g.outer2.n * g.d.out * g.h.out
-        self.packed = jit.pack(g)
+        kinds = (_payload(plan.dtype), _payload(plan.out_dtype))
+        choice = choose_engine(geometry, kinds, (x_codec, y_codec), red, request.indices)
+        self.packed = jit.pack(choice.geometry)
         self.geometry_address = self.packed.ctypes.data
         self.item, self.out_item = plan.dtype.itemsize, plan.out_dtype.itemsize
-        self.constants = (*choice.leading, *types, *choice.extra, x_codec, y_codec, red)
+        self.between, self.acc = choice.between, choice.acc
         addresses = 3 if request.indices else 2
-        # The compiled entry point itself: Numba's dispatcher would look at the type of every argument in every call.
-        self.entry = jit.compiled(choice.kernel, (0,) * (addresses + 3), self.constants)
-        self.piece = max(1, SERIAL_ELEMENTS * self.rows // max(1, math.prod(plan.shape)))
+        elements = max(1, math.prod(plan.shape))
+        self.stages = [self._stage(stage, addresses, elements) for stage in choice.stages]
+
+    def _stage(self, stage: Stage, addresses: int, elements: int) -> tuple:
+        """The compiled entry point itself: Numba's dispatcher would look at every argument's type in every call."""
+        entry = jit.compiled(stage.kernel, (0,) * (addresses + 3), (*stage.integers, *stage.constants))
+        piece = max(1, SERIAL_ELEMENTS * stage.units // elements)
+        return entry, stage.units, piece, (*stage.integers, *stage.constants)
 
     def new_out(self, dtype: np.dtype) -> np.ndarray:
         """A new result in the input's memory order."""
@@ -81,15 +84,24 @@ class Call:
     def __call__(self, x: np.ndarray, y: np.ndarray, where: np.ndarray | None) -> None:
         """Pool x into y, and the positions into `where`, which has y's strides in elements."""
         for x_start, y_start in self.starts:
-            at_x, at_y = _address(x) + x_start * self.item, _address(y) + y_start * self.out_item
-            if where is None:
-                head: tuple[int, ...] = (at_x, at_y, self.geometry_address)
+            ends = [_address(x) + x_start * self.item, _address(y) + y_start * self.out_item]
+            if where is not None:
+                ends.append(_address(where) + y_start * INT64.itemsize)
+            if self.between == 0:
+                self._run(self.stages[0], ends)
             else:
-                head = (at_x, at_y, _address(where) + y_start * INT64.itemsize, self.geometry_address)
-            if self.rows < 2 * self.piece:
-                self.entry(*head, 0, self.rows, *self.constants)
-            else:
-                run_pieces(lambda start, stop: self.entry(*head, start, stop, *self.constants), self.rows, self.piece)  # noqa: B023
+                scratch = np.empty(self.between, self.acc)
+                self._run(self.stages[0], [ends[0], scratch.ctypes.data])
+                self._run(self.stages[1], [scratch.ctypes.data, ends[1]])
+
+    def _run(self, stage: tuple, addresses: list[int]) -> None:
+        """One stage on as many threads as it is worth."""
+        entry, units, piece, constants = stage
+        if units < 2 * piece:
+            entry(*addresses, self.geometry_address, 0, units, *constants)
+        else:
+            at = self.geometry_address
+            run_pieces(lambda start, stop: entry(*addresses, at, start, stop, *constants), units, piece)
 
 
 def _payload(dtype: np.dtype) -> np.dtype:

@@ -119,18 +119,25 @@ def choose_last(op: Any, g: Geometry, places: Any) -> Choice | None:
 
 
 def tile_shape(op: Any, g: Geometry) -> tuple[int, int]:
-    """Outputs of one thread, down and across: those that fill the widest load or store, and share rows if they can."""
+    """Outputs of one thread, down and across: those that fill one or two of the widest loads, and share rows if they can.
+
+    A width that divides the row keeps the edge out of the kernel. Bytes take two rows, to share the position's arithmetic.
+    """
     item = op.x_dtype.itemsize
-    lane = WIDEST // item
-    across = 1
-    while across * 2 <= g.w.out and across * g.w.s < (2 * lane if item > 1 else lane) and across < 8:
-        across *= 2
+    most = 1
+    while most * 2 <= g.w.out and most * g.w.s < 2 * WIDEST // item and most < 8:
+        most *= 2
+    across = most
+    while across > 1 and g.w.out % across:
+        across //= 2
+    if across * g.w.s * item < WIDEST:  # vectors first: an edge costs less than narrow loads
+        across = most
     down = 1
     if g.h.k > g.h.s and g.d.k == 1:
-        down = 2 if g.h.out >= 2 else 1
-        if g.h.s == 1 and g.h.out >= 4 and item <= 4:
-            down = 4
-    return down, across
+        down = 4 if g.h.s == 1 and g.h.out >= 4 and item <= 4 else 2
+    elif item == 1 and g.h.k + g.h.s <= 6 and g.d.k == 1:
+        down = 2
+    return (down if down <= g.h.out else 1), across
 
 
 def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:

@@ -213,13 +213,13 @@ def bands(x_address, y_address, packed, start, stop, band, x_type, y_type, acc_t
     """Output rows start .. stop - 1, `band` rows at a time."""
     x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpack(packed)
     h = g.h
-    z = make_sizes(g, band, np.empty(1, acc_type).itemsize)
+    z = make_sizes(g, band, np.int64(np.empty(1, acc_type).itemsize))
     store = np.empty((z.phases + 6) * z.size // z.item, acc_type)
-    z = Sizes(z.direct, z.phases, z.lines, z.slots, z.line, z.line_bytes, z.used, z.item, store.ctypes.data, z.size)
+    z = Sizes(z.direct, z.phases, z.lines, z.slots, z.line, z.line_bytes, z.used, z.item, np.int64(store.ctypes.data), z.size)
     loaded = z.base + (0 if z.direct else 6 * z.size)
     fill_line(loaded, z.phases * z.size // z.item, neutral, acc_type)
     table = np.empty(3 * g.w.out, np.int64)
-    runs = pointer(table.ctypes.data, np.dtype(np.int64))
+    runs = pointer(np.int64(table.ctypes.data), np.dtype(np.int64))
     found = column_runs(g.w, g.divisor, runs)
     even = h.before == 0 and (h.out - 1) * h.s + extent(h.k, h.d) <= h.n and found == 1
     end_to_end = even and z.line == h.ys and (g.inner.ys == 1 or g.w.ys == 1)

@@ -11,17 +11,36 @@ from ..codecs import Plain
 from ..window import Geometry, extent
 from .bands import bands
 from .point import point, point_indices
+from .whole import whole_finish, whole_parts
 
 BAND_ELEMENTS = 8192  # accumulators in a band's buffer
 
 
-class Choice(NamedTuple):
-    """A kernel, the geometry it runs on, and what it takes after the rows: (before, between) the dtypes."""
+PART_PIXELS = 1 << 18  # a whole plane is cut into parts of about this size, so that one plane can occupy all threads
+BUFFER_BYTES = 1 << 26  # beyond this the band engine's buffers leave every cache, and the point engine wastes no memory
+
+
+class Stage(NamedTuple):
+    """A kernel, the integers it takes after (start, stop), the dtypes and rows after those, and its units of work."""
 
     kernel: Any
+    integers: tuple[int, ...]
+    constants: tuple
+    units: int
+
+
+class Choice(NamedTuple):
+    """The geometry that the stages run on; between two stages lie `between` accumulators of dtype `acc`."""
+
     geometry: Geometry
-    leading: tuple = ()
-    extra: tuple = ()
+    stages: tuple[Stage, ...]
+    between: int = 0
+    acc: np.dtype | None = None
+
+
+def rows_of(g: Geometry) -> int:
+    """Output rows."""
+    return g.outer.n * g.outer2.n * g.d.out * g.h.out
 
 
 def band_rows(g: Geometry) -> int:
@@ -32,18 +51,46 @@ def band_rows(g: Geometry) -> int:
     return max(1, min(g.h.out, max(fits, 2 * halo // g.h.s)))
 
 
-def choose_engine(g: Geometry, red: Any, x_codec: Any, payload: np.dtype, indices: bool) -> Choice:
-    """The engine for this geometry."""
+def band_bytes(g: Geometry, band: int, acc: np.dtype) -> int:
+    """Roughly what the band engine allocates."""
+    width = (g.w.out + extent(g.w.k, g.w.d) // g.w.s) * g.inner.n
+    return (band * g.h.s + extent(g.h.k, g.h.d)) * width * (g.w.s + 6) * acc.itemsize
+
+
+def is_whole(g: Geometry) -> bool:
+    """Whether every window is a whole plane that lies in memory without gaps."""
+    for a in (g.d, g.h, g.w):
+        if a.out != 1 or a.before != 0 or a.d != 1 or a.k < a.n:
+            return False
+    steps = (g.inner.n, g.w.n, g.h.n)
+    expected = (g.inner.n, g.inner.n * g.w.n, g.inner.n * g.w.n * g.h.n)
+    held = all(a.n == 1 or a.xs == e for a, e in zip((g.w, g.h, g.d), expected, strict=True))
+    return held and (steps[0] == 1 or g.inner.xs == 1)
+
+
+def choose_engine(g: Geometry, kinds: tuple, codecs: tuple, red: Any, indices: bool) -> Choice:
+    """The engine for this geometry; `kinds` are the payload dtypes of x and y, `codecs` their codecs."""
     if indices:
-        return Choice(point_indices, g, (), (np.dtype(np.int64),))
-    loaded = payload if isinstance(x_codec, Plain) else np.dtype(np.float32)
+        return Choice(g, (Stage(point_indices, (), (*kinds, np.dtype(np.int64), *codecs, red), rows_of(g)),))
+    loaded = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
     acc = red.accumulator(loaded)
+    anyhow = Choice(g, (Stage(point, (), (*kinds, *codecs, red), rows_of(g)),))
     if acc is None or os.environ.get("GPUPOOL_ENGINE") == "point":
-        return Choice(point, g)
+        return anyhow
+    if is_whole(g):
+        planes = g.outer.n * g.outer2.n
+        parts = max(1, g.d.n * g.h.n * g.w.n * g.inner.n // PART_PIXELS)
+        parts = min(parts, g.d.n * g.h.n * g.w.n)
+        one = Stage(whole_parts, (parts, int(red.picks)), (kinds[0], acc, codecs[0], red), planes * parts)
+        two = Stage(whole_finish, (parts,), (acc, kinds[1], codecs[1], red), planes)
+        return Choice(g, (one, two), planes * parts * g.inner.n, acc)
     if g.inner.n > 1 and (g.inner.xs != 1 or g.w.xs != g.inner.n):
-        return Choice(point, g)
+        return anyhow
     g = folded(g)
-    return Choice(bands, g, (band_rows(g),), (acc, red.neutral(loaded)))
+    band = band_rows(g)
+    if band_bytes(g, band, acc) > BUFFER_BYTES:
+        return anyhow
+    return Choice(g, (Stage(bands, (band,), (*kinds, acc, red.neutral(loaded), *codecs, red), rows_of(g)),))
 
 
 def folded(g: Geometry) -> Geometry:

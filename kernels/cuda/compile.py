@@ -24,7 +24,6 @@ from .walk import Cut, Walk
 
 SHORT = {"float": "f", "uint": "u", "int": "i", "bool": "b"}
 MADE_BY = ("numba-cuda", "numba", "llvmlite", "cuda-core")
-PTX_FOR = (7, 5)  # the oldest GPU: the linker makes machine code of every newer one's own from it
 LINKERS = ("nvidia-nvjitlink", "nvidia-nvjitlink-cu12", "nvidia-nvvm", "nvidia-cuda-nvcc-cu12")
 
 
@@ -102,13 +101,6 @@ def names(kernel: Kernel) -> dict[str, Any]:
 # -- for the GPU -------------------------------------------------------------------------------------------------------
 
 
-def _inlined(function: Any) -> Any:
-    """A function as a device function; those that are not inlined cannot be compiled without a GPU."""
-    from numba import cuda
-
-    return cuda.jit(device=True, inline="always")(function)
-
-
 def signature(kernel: Kernel) -> tuple:
     """The types of the arguments: x, y[, where], the Geometry, the Walk and a number of units."""
     from numba.cuda import types
@@ -131,9 +123,11 @@ def compile_ptx(kernel: Kernel) -> str:
     """PTX with the kernel's own name instead of Numba's mangled one."""
     from numba import cuda
 
-    function = Binding(names(kernel), _inlined)(kernel.engine)
+    from .device import OLDEST, device_function
+
+    function = Binding(names(kernel), device_function)(kernel.engine)
     ptx, _ = cuda.compile(
-        function, signature(kernel), cc=PTX_FOR, output="ptx", device=False, abi="numba", launch_bounds=kernel.threads
+        function, signature(kernel), cc=OLDEST, output="ptx", device=False, abi="numba", launch_bounds=kernel.threads
     )
     entries = re.findall(r"\.entry\s+([\w$]+)", ptx)
     if len(entries) != 1:
