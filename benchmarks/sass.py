@@ -113,7 +113,9 @@ def disassemble(cubin: bytes) -> list[Instruction]:
 
 def loops(code: list[Instruction]) -> list[int]:
     """Instructions inside each loop: from a backward jump's target to the jump."""
-    backward = [(i.target, i.at) for i in code if i.opcode.startswith("BRA") and i.target is not None and i.target < i.at]
+    backward = [
+        (i.target, i.at) for i in code if i.opcode.startswith("BRA") and i.target is not None and i.target < i.at
+    ]
     return [sum(start <= i.at <= end for i in code) for start, end in backward]
 
 

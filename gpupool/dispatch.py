@@ -18,6 +18,7 @@ import numpy as np
 from .plan import Request
 
 SIMULATED = "numba.cuda.simulator"
+ALWAYS_CUDA = ("cupy", "numba")  # libraries whose arrays with __cuda_array_interface__ are never anywhere else
 DLPACK_CPU, DLPACK_CUDA, DLPACK_CUDA_MANAGED = 1, 2, 13
 
 # Types whose every instance belongs to one backend. Others (a torch.Tensor may live anywhere) are asked at each call.
@@ -55,7 +56,8 @@ def _find(x: Any) -> Any:
     if is_simulated(x):
         return _remember(x, _load("cuda", "run"))
     if hasattr(x, "__cuda_array_interface__"):
-        return _load("cuda", "run")
+        runner = _load("cuda", "run")
+        return _remember(x, runner) if type(x).__module__.partition(".")[0] in ALWAYS_CUDA else runner
     if hasattr(x, "__dlpack_device__") and not isinstance(x, (np.ndarray, np.generic)):
         device = int(x.__dlpack_device__()[0])
         if device in (DLPACK_CUDA, DLPACK_CUDA_MANAGED):

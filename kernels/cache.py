@@ -43,8 +43,19 @@ def sources_digest() -> str:
     return _SOURCES
 
 
+def _read_shared_and(folder: str) -> str:
+    digest = hashlib.sha256()
+    for path in sorted((*KERNELS.glob("*.py"), *(KERNELS / folder).glob("*.py"))):
+        digest.update(path.relative_to(KERNELS).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+CUDA_SOURCES = _read_shared_and("cuda")  # an edit of the CPU engines need not compile every CUDA kernel anew
+
+
 def code_digest(cls: type) -> str:
-    """A digest of the static functions of a reducer or codec class: two classes of one name must not share a file."""
+    """A digest of a reducer's or codec's static functions: two classes of one name must not share a file."""
     digest = hashlib.sha256()
     for name, member in sorted(vars(cls).items()):
         if isinstance(member, staticmethod):

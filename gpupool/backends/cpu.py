@@ -169,7 +169,7 @@ def check_memory(plan: Plan, x: np.ndarray, y: np.ndarray) -> None:
     """`out` must be writeable, each of its elements must exist once, and none may belong to x."""
     if not y.flags.writeable:
         fail(plan.request, ValueError("out must be writeable, got a read-only array"))
-    if any(s == 0 and n > 1 for n, s in zip(y.shape, y.strides, strict=True)):
+    if y.size and any(s == 0 and n > 1 for n, s in zip(y.shape, y.strides, strict=True)):
         fail(plan.request, ValueError(f"out must not repeat elements, got strides {y.strides} for shape {y.shape}"))
     if np.may_share_memory(x, y) and shares_memory(x, y):
         fail(plan.request, ValueError("out must not overlap x in memory"))

@@ -13,10 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from gpupool.backends.cuda_arrays import Library, View, library
-from gpupool.backends.cuda_launch import SIMULATED, Prepared, PreparedSimulation, on_device
+try:
+    from gpupool.backends.cuda_arrays import Library, View, library
+    from gpupool.backends.cuda_choose import Places, payload, planned
+    from gpupool.backends.cuda_launch import SIMULATED, Prepared, PreparedSimulation, current_device, on_device
+except ImportError as error:
+    raise RuntimeError(
+        f'gpupool needs numba-cuda and cuda-core to pool device arrays ({error}): pip install "gpupool[cuda13]", '
+        'or "gpupool[cuda12]" for a CUDA 12 driver'
+    ) from error
 from gpupool.geometry import contiguous_strides, out_order
-from gpupool.backends.cuda_choose import Places, payload, planned
 from gpupool.plan import Plan, Request, check_outs, fail, make_plan
 
 INT64 = np.dtype(np.int64)
@@ -32,50 +38,76 @@ class Call:
 
     def __init__(self, request: Request, x: View, y_strides: tuple[int, ...] | None, y_phase: int) -> None:
         self.plan = plan = make_plan(request, x.shape, x.dtype)
+        self.device = x.device
         item = x.dtype.itemsize
         strides = tuple([s // item for s in x.strides])
         self.order = out_order(plan, strides)
         if y_strides is None:
             y_strides = contiguous_strides(plan.out_shape, self.order)
         self.items = (item, plan.out_dtype.itemsize, INT64.itemsize)
-        self.runs: list[tuple[Any, int, int]] = []
+        self.runs: list[tuple[Any, int, int, int]] = []
+        self.x_bytes = self.y_bytes = (0, 0)
         if 0 not in plan.out_shape:
             self._prepare(x, strides, y_strides, y_phase)
 
     def _prepare(self, x: View, strides: tuple[int, ...], y_strides: tuple[int, ...], y_phase: int) -> None:
         found = planned(self.plan, strides, y_strides, Places(x.address % ALIGNMENT, y_phase))
-        self.spans = (found.layout.x_span, found.layout.y_span)
-        self.lows = (found.x_low, found.y_low)
+        spans, lows = (found.layout.x_span, found.layout.y_span), (found.x_low, found.y_low)
+        # The bytes that are touched, from and to, relative to the elements (0, ..., 0).
+        self.x_bytes, self.y_bytes = (
+            (low * item, (low + span) * item) for low, span, item in zip(lows, spans, self.items, strict=False)
+        )
         ready: dict[tuple, Any] = {}
         for launch, at_x, at_y in found.runs:
             key = (launch.kernel.key, launch.geometry, launch.walk, launch.count)
             if key not in ready:
                 ready[key] = PreparedSimulation(launch) if SIMULATED else Prepared(launch, x.device or 0)
-            self.runs.append((ready[key], at_x, at_y))
+            self.runs.append(
+                (ready[key], *(at * item for at, item in zip((at_x, at_y, at_y), self.items, strict=True)))
+            )
 
-    def __call__(self, stream: int, x: View, y: View, where: View | None) -> None:
-        """Pool x into y, and the positions into `where`, which has y's strides in elements."""
-        x_item, y_item, i_item = self.items
-        for run, at_x, at_y in self.runs:
-            if SIMULATED:
-                memories = [self._flat(x, 0, at_x), self._flat(y, 1, at_y)]
-                if where is not None:
-                    memories.append(self._flat(where, 1, at_y))
-                run(memories)
-            elif where is None:
-                run((x.address + at_x * x_item, y.address + at_y * y_item), stream)
-            else:
-                run((x.address + at_x * x_item, y.address + at_y * y_item, where.address + at_y * i_item), stream)
+    def apart(self, x: int, y: int) -> bool:
+        """Whether the memory from the lowest to the highest touched byte of arrays at these addresses is disjoint."""
+        return x + self.x_bytes[1] <= y + self.y_bytes[0] or y + self.y_bytes[1] <= x + self.x_bytes[0]
 
-    def _flat(self, view: View, side: int, start: int) -> tuple[np.ndarray, int]:
-        """A simulator array as the flat memory that a kernel sees, and where in it the kernel's pointer points to."""
-        low, span, item = self.lows[side], self.spans[side], view.dtype.itemsize
-        holder = _Holder(view.address + low * item, (span,), (item,), np.dtype(payload(view.dtype)))
-        return np.asarray(holder), start - low
+    def __call__(self, stream: int, x: int, y: int, where: int | None) -> None:
+        """Pool x into y, and the positions into `where`, which has y's strides in elements; all by their addresses."""
+        _launched.call = self
+        if SIMULATED:
+            self._simulate(x, y, where)
+        elif self.device is None or current_device() == self.device:
+            self._start(stream, x, y, where)
+        else:
+            with on_device(self.device):
+                self._start(stream, x, y, where)
+
+    def _start(self, stream: int, x: int, y: int, where: int | None) -> None:
+        for run, at_x, at_y, at_i in self.runs:
+            run(stream, x + at_x, y + at_y, None if where is None else where + at_i)
+
+    def _simulate(self, x: int, y: int, where: int | None) -> None:
+        """Hand the simulator flat memory, and where in it each kernel's pointer points to."""
+        plan, (_, y_item, i_item) = self.plan, self.items
+        flat = [
+            (_flat(x, self.x_bytes, plan.dtype), -self.x_bytes[0]),
+            (_flat(y, self.y_bytes, plan.out_dtype), -self.y_bytes[0]),
+        ]
+        if where is not None:
+            touched = tuple(b // y_item * i_item for b in self.y_bytes)
+            flat.append((_flat(where, touched, INT64), -touched[0]))
+        for run, *starts in self.runs:
+            run([(a, (low + start) // a.itemsize) for (a, low), start in zip(flat, starts, strict=False)])
 
     def kernel_names(self) -> list[str]:
         """What a profiler shows for this call."""
-        return list(dict.fromkeys(run.launch.kernel.name for run, _, _ in self.runs))
+        return list(dict.fromkeys(run.launch.kernel.name for run, *_ in self.runs))
+
+
+def _flat(address: int, touched: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """A simulator array's memory, from the lowest to the highest touched byte, as kernels see it."""
+    item = dtype.itemsize
+    shape = ((touched[1] - touched[0]) // item,)
+    return np.asarray(_Holder(address + touched[0], shape, (item,), np.dtype(payload(dtype))))
 
 
 class _Holder:
@@ -110,7 +142,7 @@ def loose(view: View) -> bool:
 def unaligned(name: str, view: View) -> str:
     """The error for such an array."""
     return (
-        f"{name} must have its elements at multiples of their size ({view.dtype.itemsize} bytes), got an array at address "
+        f"{name} must have its elements at multiples of their size ({view.dtype.itemsize} bytes), got an array at "
         f"{view.address:#x} with strides {view.strides}: make a contiguous copy"
     )
 
@@ -118,56 +150,63 @@ def unaligned(name: str, view: View) -> str:
 def run(x: Any, request: Request, out: Any = None) -> Any:
     """Pool a device array into a new array of the same library, or into `out`."""
     lib = library(x)
+    if not lib.mutable or request.indices:
+        return _run_checked(lib, x, request, out)
+    try:
+        key, address = lib.key(x)
+        if out is None:
+            call = _calls.get((request, key, address % ALIGNMENT))
+        else:
+            y_key, y = lib.key(out) if type(out) is type(x) else (None, 0)
+            call = _calls.get((request, key, address % ALIGNMENT, y_key, y % ALIGNMENT))
+    except TypeError:  # a mask, a gradient, an unhashable argument: said in words below
+        call = None
+    if call is None or call.device is None or (out is not None and not call.apart(address, y)):
+        return _run_checked(lib, x, request, out)
+    if out is not None:
+        call(lib.stream(x), address, y, None)
+        return out
+    plan = call.plan
+    result = lib.empty(x, plan.out_shape, call.order, plan.out_dtype)
+    call(lib.stream(x), address, lib.address(result), None)
+    return result
+
+
+def _run_checked(lib: Library, x: Any, request: Request, out: Any) -> Any:
+    """The same with every check, for the first call of its kind and for whatever is not simple."""
     view = checked(request, lib, x)
     if out is not None:
         return _run_into(lib, x, view, request, out)
-    call = prepared(request, view, None, 0)
+    call = prepared(request, view, None)
     plan = call.plan
-    if SIMULATED or view.device is None:
-        return _pool(lib, x, view, call, plan, request)
-    with on_device(view.device):
-        return _pool(lib, x, view, call, plan, request)
+    with contextlib.nullcontext() if SIMULATED or view.device is None else on_device(view.device):
+        y = lib.empty(x, plan.out_shape, call.order, plan.out_dtype)
+        where = lib.empty(x, plan.out_shape, call.order, INT64) if request.indices else None
+        if call.runs:
+            call(lib.stream(x), view.address, lib.address(y), None if where is None else lib.address(where))
+        return lib.result(y) if where is None else (lib.result(y), lib.result(where))
 
 
-def _pool(lib: Library, x: Any, view: View, call: Call, plan: Plan, request: Request) -> Any:
-    y = lib.empty(x, view, plan.out_shape, call.order, plan.out_dtype)
-    where = lib.empty(x, view, plan.out_shape, call.order, INT64) if request.indices else None
-    if call.runs:
-        launch(call, lib.stream(x, view), view, new_view(lib, y), None if where is None else new_view(lib, where))
-    return lib.result(y) if where is None else (lib.result(y), lib.result(where))
-
-
-def new_view(lib: Library, y: Any) -> View:
-    """A fresh result as memory; one that is exported later knows its own address."""
-    if not lib.mutable:
-        return View(y.shape, (), y.dtype, y.address, y.device)
-    return lib.view(y)
-
-
-def prepared(request: Request, x: View, y_strides: tuple[int, ...] | None, y_phase: int) -> Call:
+def prepared(request: Request, x: View, y: View | None) -> Call:
     """The call for arrays like these, made once."""
-    key = (request, x.shape, x.strides, x.dtype, x.device, x.address % ALIGNMENT, y_strides, y_phase)
+    own = (x.shape, x.strides, x.dtype, x.device, x.readonly)
+    key: tuple = (request, own, x.address % ALIGNMENT)
+    if y is not None:
+        key = (*key, (y.shape, y.strides, y.dtype, y.device, y.readonly), y.address % ALIGNMENT)
     try:
         call = _calls.get(key)
     except TypeError:  # an unhashable argument, which the plan refuses in words
         make_plan(request, x.shape, x.dtype)
         raise
     if call is None:
-        if x.device is None or SIMULATED:
-            call = Call(request, x, y_strides, y_phase)
-        else:
-            with on_device(x.device):
-                call = Call(request, x, y_strides, y_phase)
+        strides = None if y is None else tuple([s // y.dtype.itemsize for s in y.strides])
+        phase = 0 if y is None else y.address % ALIGNMENT
+        with contextlib.nullcontext() if SIMULATED or x.device is None else on_device(x.device):
+            call = Call(request, x, strides, phase)
         if len(_calls) >= CACHED_CALLS:
             _calls.clear()
         _calls[key] = call
     return call
-
-
-def launch(call: Call, stream: int, x: View, y: View, where: View | None) -> None:
-    """Start a call's kernels, and note their names for `kernel_name`."""
-    _launched.call = call
-    call(stream, x, y, where)
 
 
 def _run_into(lib: Library, x: Any, view: View, request: Request, out: Any) -> Any:
@@ -176,18 +215,18 @@ def _run_into(lib: Library, x: Any, view: View, request: Request, out: Any) -> A
     outs = _views(lib, x, plan, out)
     for y in outs:
         check_memory(plan, view, y)
-    y = outs[0]
-    strides = tuple([s // y.dtype.itemsize for s in y.strides])
-    if request.indices and outs[1].strides != tuple([s * INT64.itemsize for s in strides]):
-        fail(request, ValueError("out must be two arrays of one memory layout (the same strides in elements) on a GPU"))
-    call = prepared(request, view, strides, y.address % ALIGNMENT)
+    y, where = outs[0], outs[1] if request.indices else None
+    if where is not None:
+        if overlap(y, where):
+            fail(request, ValueError("out must be two arrays that do not overlap in memory"))
+        if where.strides != tuple([s // y.dtype.itemsize * INT64.itemsize for s in y.strides]):
+            fail(
+                request,
+                ValueError("out must be two arrays of one memory layout (the same strides in elements) on a GPU"),
+            )
+    call = prepared(request, view, y)
     if call.runs:
-        where = outs[1] if request.indices else None
-        if SIMULATED or view.device is None:
-            launch(call, lib.stream(x, view), view, y, where)
-        else:
-            with on_device(view.device):
-                launch(call, lib.stream(x, view), view, y, where)
+        call(lib.stream(x), view.address, y.address, None if where is None else where.address)
     return out
 
 

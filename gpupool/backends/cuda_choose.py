@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ from gpupool.kernels.window import Axis, Geometry, extent, first_tap, tap_count,
 from gpupool.plan import Plan, choose
 
 INT32 = 2**31 - 1
-LARGEST_LAUNCH = 2**30  # output elements: so that thread numbers, rounded up to whole blocks, fit 32 bits
+LARGEST_LAUNCH = INT32 // 2  # output elements: so that thread numbers, rounded up to whole blocks, fit 32 bits
 THREADS = 256
 WARP = 32
 
@@ -72,7 +73,8 @@ def index_bits(g: Geometry) -> int:
         last = (a.out - 1) * a.s + extent(a.k, a.d)
         largest += [last + abs(a.before), a.n + 2 * a.d, abs(a.count_from), abs(a.count_to) + 2 * a.d + abs(a.before)]
         positions, taps = positions * a.n, taps * a.k
-    return 32 if max(*largest, positions, taps, outputs(g)) <= INT32 // 2 else 64
+    fits = max(*largest, outputs(g)) <= INT32 // 2 and max(positions, taps) <= INT32
+    return 32 if fits else 64
 
 
 def outputs(g: Geometry) -> int:
@@ -144,9 +146,7 @@ def launches(op: Operator, g: Geometry, offset_bits: int, places: Places) -> lis
     """Every launch for one geometry."""
     found = []
     for part, at_x, at_y in parts(g):
-        shifted = Places(
-            (places.x + at_x * op.x_dtype.itemsize) % 16, (places.y + at_y * op.y_dtype.itemsize) % 16
-        )
+        shifted = Places((places.x + at_x * op.x_dtype.itemsize) % 16, (places.y + at_y * op.y_dtype.itemsize) % 16)
         chosen = _whole(op, part, offset_bits, shifted) or _constant(op, part, offset_bits, shifted)
         launch = chosen or _any(op, part, offset_bits)
         found.append(launch._replace(x_start=launch.x_start + at_x, y_start=launch.y_start + at_y))
@@ -211,7 +211,9 @@ def _whole(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launc
     lanes = g.inner.n > 1 and abs(w.xs) != 1
     vector = 1
     if d.n * h.n == 1 and w.xs == 1:
-        vector = cuda_tiles.widest(places.x, op.x_dtype.itemsize, taps, cuda_tiles.steps(g, "xs", "outer", "outer2", "inner"))
+        vector = cuda_tiles.widest(
+            places.x, op.x_dtype.itemsize, taps, cuda_tiles.steps(g, "xs", "outer", "outer2", "inner")
+        )
         while taps % vector:
             vector //= 2
     slots, per_block = group(taps // vector, units, lanes)
@@ -226,6 +228,7 @@ def _whole(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launc
     )  # fmt: skip
     label = f"{slots}x{per_block}" + ("_last" if lanes else f"_v{vector}")
     kernel = _kernel(op._replace(red=red), plane, bits, offset_bits, constants, label)
+    kernel = dataclasses.replace(kernel, threads=slots * per_block)
     return Launch(kernel, -(-units // per_block), slots * per_block, g, walk, units, 0, 0)
 
 
@@ -255,7 +258,8 @@ def group(taps: int, units: int, lanes: bool) -> tuple[int, int]:
     if SIMULATED:
         return (4, 4) if lanes else ((8, 2) if taps < 32 else (16, 1))
     if lanes:  # a warp of neighbours; few outputs get more threads each
-        return (8, 32) if taps < 256 else (32, 32) if units < 2**14 and taps > 2**12 else (8, 32)
+        return (32, 32) if units < 2**14 and taps > 2**12 else (8, 32)
     if taps <= 1024:
         return 32, 8
-    return 256, 1
+    # Few planes: a block is all that a plane gets, so it is as large as a block may be.
+    return (1024, 1) if units <= 512 and taps >= 8192 else (256, 1)

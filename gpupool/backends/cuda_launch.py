@@ -7,6 +7,7 @@ here synchronises, allocates device memory or copies.
 from __future__ import annotations
 
 import ctypes
+import functools
 import threading
 from collections import deque
 from typing import Any
@@ -62,7 +63,24 @@ def device_of(address: int) -> int:
     return int(check(cu.cuPointerGetAttribute(cu.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, address)))
 
 
-class on_device:  # noqa: N801 (used as a with statement)
+_current: Any = None
+
+
+def current_device() -> int:
+    """The device of the current context, -1 where there is none."""
+    global _current
+    if _current is None:
+        _current = driver().cuCtxGetDevice
+    code, device = _current()
+    return -1 if code else int(device)
+
+
+def launcher() -> Any:
+    """The driver's launch function."""
+    return driver().cuLaunchKernel
+
+
+class on_device:
     """Make a device's primary context current, as CuPy, PyTorch, JAX and Numba use it, and then the caller's again."""
 
     def __init__(self, device: int) -> None:
@@ -70,10 +88,9 @@ class on_device:  # noqa: N801 (used as a with statement)
         self.pushed = False
 
     def __enter__(self) -> None:
-        cu = driver()
-        code, current = cu.cuCtxGetDevice()
-        if code == 0 and int(current) == self.device:
+        if current_device() == self.device:
             return
+        cu = driver()
         check(cu.cuInit(0))
         check(cu.cuCtxPushCurrent(check(cu.cuDevicePrimaryCtxRetain(check(cu.cuDeviceGet(self.device))))))
         self.pushed = True
@@ -131,19 +148,22 @@ class Prepared:
     def __init__(self, launch: Launch, device: int) -> None:
         self.launch = launch
         self.function = load(launch.kernel, device)
-        self.start = driver().cuLaunchKernel
-        self.shape = (launch.grid, 1, 1, launch.block, 1, 1, 0)
+        self.start = functools.partial(launcher(), self.function, launch.grid, 1, 1, launch.block, 1, 1, 0)
         self.integers = numbers(launch)
         self.free: deque[Arguments] = deque()
 
-    def __call__(self, addresses: tuple[int, ...], stream: int) -> None:
+    def __call__(self, stream: int, x: int, y: int, where: int | None) -> None:
         """Start the kernel on a stream; the arguments are the driver's own copy when this returns."""
         try:
             arguments = self.free.pop()
         except IndexError:
-            arguments = Arguments(len(addresses), self.integers)
-        arguments.slots[: len(addresses)] = addresses
-        code = self.start(self.function, *self.shape, stream, arguments.address, 0)[0]
+            arguments = Arguments(2 if where is None else 3, self.integers)
+        slots = arguments.slots
+        slots[0] = x
+        slots[1] = y
+        if where is not None:
+            slots[2] = where
+        code = self.start(stream, arguments.address, 0)[0]
         self.free.append(arguments)
         if code:
             raise CudaUnavailable(f"{self.launch.kernel.name}: launch failed: {code.name} ({int(code)})")
@@ -162,7 +182,18 @@ class PreparedSimulation:
 
         launch = self.launch
         with _lock:
-            self.kernel[launch.grid, launch.block](*[Flat(*m) for m in memories], launch.geometry, launch.walk, launch.count)
+            self.kernel[launch.grid, launch.block](
+                *[Flat(*m) for m in memories], launch.geometry, launch.walk, launch.count
+            )
 
 
-__all__ = ["SIMULATED", "CudaUnavailable", "Prepared", "PreparedSimulation", "check", "device_of", "driver", "on_device"]
+__all__ = [
+    "SIMULATED",
+    "CudaUnavailable",
+    "Prepared",
+    "PreparedSimulation",
+    "check",
+    "device_of",
+    "driver",
+    "on_device",
+]

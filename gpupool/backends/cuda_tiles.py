@@ -119,9 +119,9 @@ def choose_last(op: Any, g: Geometry, places: Any) -> Choice | None:
 
 
 def tile_shape(op: Any, g: Geometry) -> tuple[int, int]:
-    """Outputs of one thread, down and across: those that fill one or two of the widest loads, and share rows if they can.
+    """Outputs of one thread, down and across: those that fill the widest loads, and share rows.
 
-    A width that divides the row keeps the edge out of the kernel. Bytes take two rows, to share the position's arithmetic.
+    A width that divides the row keeps the edge out of the kernel. Bytes take two rows and share the index arithmetic.
     """
     item = op.x_dtype.itemsize
     most = 1
@@ -135,6 +135,8 @@ def tile_shape(op: Any, g: Geometry) -> tuple[int, int]:
     down = 1
     if g.h.k > g.h.s and g.d.k == 1:
         down = 4 if g.h.s == 1 and g.h.out >= 4 and item <= 4 else 2
+        while (down - 1) * g.h.s + g.h.k > LARGEST_WINDOW:
+            down //= 2
     elif item == 1 and g.h.k + g.h.s <= 6 and g.d.k == 1:
         down = 2
     return (down if down <= g.h.out else 1), across

@@ -44,7 +44,7 @@ class Binding:
 
     @staticmethod
     def _is_ours(value: Any, caller: types.FunctionType) -> bool:
-        """Whether a global is a plain function of gpupool's kernels, or of the caller's own module (a user's reducer)."""
+        """Whether a global is a plain function of gpupool's kernels, or of the caller's module (a user's reducer)."""
         if type(value) is not types.FunctionType:
             return False
         return value.__module__.startswith(KERNELS) or value.__module__ == caller.__module__

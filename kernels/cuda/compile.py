@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..cache import cache_folder, code_digest, read, sources_digest, write
+from ..cache import CUDA_SOURCES, cache_folder, code_digest, read, write
 from ..codecs import Half
 from ..window import Axis, Batch, Geometry
 from . import memory
@@ -158,7 +158,7 @@ def versions() -> tuple[str, ...]:
 def _kept(kernel: Kernel, suffix: str, make: Callable[[], bytes]) -> bytes:
     """What `make` makes, from disk where it was made before."""
     bound = [code_digest(type(p)) for p in (kernel.red, kernel.x_codec, kernel.y_codec)]
-    key = repr((sources_digest(), versions(), kernel.name, kernel.key[1:], bound, suffix))
+    key = repr((CUDA_SOURCES, versions(), kernel.name, kernel.key[1:], bound, suffix))
     digest = hashlib.sha256(key.encode()).hexdigest()[:24]
     path = cache_folder() / "cuda" / f"{kernel.name}-{digest}.{suffix}"
     data = read(path)

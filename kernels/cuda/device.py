@@ -1,8 +1,8 @@
 """Device functions that compile without a GPU.
 
 Numba's own ask the current GPU what to compile for. Its other way, inlining in Numba's intermediate form, needs no GPU,
-but copies and analyses every function once more for each call: 14 s a kernel instead of 2. So these are device functions
-that know their target, and LLVM inlines them.
+but copies and analyses every function once more for each call: 14 s a kernel instead of 2. So these are device
+functions that know their target, and LLVM inlines them.
 """
 
 from __future__ import annotations

@@ -58,7 +58,11 @@ def last(x, y, g, walk, count):
         r0, r1 = cuda.local.array(VECTOR, ACC0), cuda.local.array(VECTOR, ACC1)
         c, ow, oh, od, o2, o1 = place(walk, i)
         plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * VECTOR
-        start_d, start_h, start_w = first_tap(od, g.d.s, g.d.before), first_tap(oh, SH, g.h.before), first_tap(ow, SW, g.w.before)
+        start_d, start_h, start_w = (
+            first_tap(od, g.d.s, g.d.before),
+            first_tap(oh, SH, g.h.before),
+            first_tap(ow, SW, g.w.before),
+        )
         if CHECK:
             for e in range(VECTOR):
                 keep(a0, a1, e, NEUTRAL)
@@ -66,7 +70,7 @@ def last(x, y, g, walk, count):
             for jh in range(KH):
                 pd, ph = start_d + jd, start_h + jh
                 if CHECK:
-                    if 0 <= pd and pd < g.d.n and 0 <= ph and ph < g.h.n:
+                    if pd >= 0 and pd < g.d.n and ph >= 0 and ph < g.h.n:
                         add_row(a0, a1, r0, r1, x, plane + pd * g.d.xs + ph * g.h.xs, g, start_w, False)
                 else:
                     add_row(a0, a1, r0, r1, x, plane + pd * g.d.xs + ph * g.h.xs, g, start_w, jd + jh == 0)

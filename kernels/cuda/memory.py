@@ -1,6 +1,7 @@
 """What kernels need and plain Python has no word for: index types, bit casts, vector loads and stores.
 
-Each exists twice: as a compiler intrinsic (memory_compiled.py), and as its twin for the simulator (memory_simulated.py).
+Each exists twice: as a compiler intrinsic (memory_compiled.py) and as its twin for the simulator
+(memory_simulated.py).
 """
 
 from __future__ import annotations

@@ -56,8 +56,12 @@ def float_of(typingctx, u):
 @intrinsic
 def quotient(typingctx, i, n, magic, shift):
     """i // n for i below 2**31: a multiplication that keeps the upper half, and a shift."""
-    if i.bits == 64:
-        return i(i, n, magic, shift), lambda context, builder, signature, args: builder.udiv(args[0], args[1])
+    if n.bits == 64:
+
+        def divide(context, builder, signature, args):
+            return builder.udiv(context.cast(builder, args[0], i, n), args[1])
+
+        return n(i, n, magic, shift), divide
 
     def generate(context, builder, signature, args):
         wide = ir.IntType(64)

@@ -46,10 +46,16 @@ def elements(x, at_x, g, t):
 def reduced(x, at_x, g, t, taps):
     """All of one thread's elements, of which there is one at least."""
     acc = elements(x, at_x, g, t)
-    t = t + SLOTS * VECTOR
+    far = index(SLOTS * VECTOR)
+    t = t + far
+    while t + 3 * far < taps:  # four loads on their way at once
+        a, b = elements(x, at_x, g, t), elements(x, at_x, g, t + far)
+        c, d = elements(x, at_x, g, t + 2 * far), elements(x, at_x, g, t + 3 * far)
+        acc = combine(RED, acc, combine(RED, combine(RED, a, b), combine(RED, c, d)))
+        t = t + 4 * far
     while t < taps:
         acc = combine(RED, acc, elements(x, at_x, g, t))
-        t = t + SLOTS * VECTOR
+        t = t + far
     return acc
 
 
@@ -73,7 +79,7 @@ def plane(x, y, g, walk, count):
     i = index(cuda.blockIdx.x) * UNITS + unit
     at, taps = unit * SLOTS + slot, g.d.n * g.h.n * g.w.n
     inside = i < count
-    c, ow, oh, od, o2, o1 = place(walk, i)
+    c, _, _, _, o2, o1 = place(walk, i)
     t = index(slot) * VECTOR
     if inside and t < taps:
         at_x = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs

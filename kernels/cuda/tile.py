@@ -31,7 +31,7 @@ OUT = None  # NumPy type of the stored elements
 def load_one(v0, v1, j, x, at, position, n, there):
     """Column j of a row: one element, or the neutral one outside the input."""
     if CHECK_W or CHECK_H:
-        if there and 0 <= position and position < n:
+        if there and position >= 0 and position < n:
             keep(v0, v1, j, seed(RED, decode(X_CODEC, x[at]), 0))
         else:
             keep(v0, v1, j, NEUTRAL)
@@ -42,7 +42,7 @@ def load_one(v0, v1, j, x, at, position, n, there):
 def load_many(v0, v1, j, x, at, position, n, there):
     """Columns j .. j + VECTOR - 1 of a row, which lie inside it or outside together: rows are whole vectors long."""
     if CHECK_W or CHECK_H:
-        if there and 0 <= position and position < n:
+        if there and position >= 0 and position < n:
             vector = load_vector(x, at, VECTOR)
             for e in range(VECTOR):
                 keep(v0, v1, j + e, seed(RED, decode(X_CODEC, vector[e]), 0))
@@ -115,7 +115,11 @@ def tile(x, y, g, walk, count):
         c, q, p, od, o2, o1 = place(walk, i)
         plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
         oh, ow = p * TH, q * TW
-        start_d, start_h, start_w = first_tap(od, g.d.s, g.d.before), first_tap(oh, SH, g.h.before), first_tap(ow, SW, g.w.before)
+        start_d, start_h, start_w = (
+            first_tap(od, g.d.s, g.d.before),
+            first_tap(oh, SH, g.h.before),
+            first_tap(ow, SW, g.w.before),
+        )
         if KD == 1:
             add_slab(a0, a1, v0, v1, x, plane + start_d * g.d.xs, g, start_h, start_w, True)
         else:
@@ -131,29 +135,30 @@ def tile(x, y, g, walk, count):
 
 
 def step(a0, a1, v0, v1, x, slab, g, start_h, start_w, r, fresh):
-    """Row r of the tile. Where it may be outside the input it is neutral, not left out: no branch holds up the loads."""
+    """Row r of the tile. Outside the input it is neutral, not left out: no branch holds up the loads."""
     h = start_h + r
-    load_row(v0, v1, x, slab + h * g.h.xs, start_w, g.w.n, not CHECK_H or (0 <= h and h < g.h.n))
+    load_row(v0, v1, x, slab + h * g.h.xs, start_w, g.w.n, not CHECK_H or (h >= 0 and h < g.h.n))
     add_row(a0, a1, v0, v1, r, fresh)
 
 
 def add_slab(a0, a1, v0, v1, x, slab, g, start_h, start_w, fresh):
     """All rows that a tile needs of one plane of the input.
 
-    Few rows are written out: the compiler leaves longer bodies in a loop, where each row's loads wait for the row before.
+    The rows, 8 at most, are written out: the compiler would keep a loop, in which each row's loads wait for the row
+    before, and arrays that it cannot keep in registers.
     """
+    step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 0, fresh)
+    if ROWS > 1:
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 1, fresh)
+    if ROWS > 2:
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 2, fresh)
+    if ROWS > 3:
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 3, fresh)
+    if ROWS > 4:
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 4, fresh)
+    if ROWS > 5:
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 5, fresh)
     if ROWS > 6:
-        for r in range(ROWS):
-            step(a0, a1, v0, v1, x, slab, g, start_h, start_w, r, fresh)
-    else:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 0, fresh)
-        if ROWS > 1:
-            step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 1, fresh)
-        if ROWS > 2:
-            step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 2, fresh)
-        if ROWS > 3:
-            step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 3, fresh)
-        if ROWS > 4:
-            step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 4, fresh)
-        if ROWS > 5:
-            step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 5, fresh)
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 6, fresh)
+    if ROWS > 7:
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 7, fresh)

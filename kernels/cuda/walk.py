@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-
-
 from .memory import index, quotient
 
 MANY_C = MANY_D = MANY_O = True  # bound: whether c, d and o have more than one entry

@@ -1,0 +1,148 @@
+"""What a call costs the host before the GPU does anything, measured without a GPU.
+
+    python -m benchmarks.host_cost
+
+Arrays that look like CuPy's, with the driver's launch and the allocator replaced by functions that do nothing: what
+is left is gpupool's own work. Beside it stands what Numba's own launcher costs with the same arrays, where there is a
+driver to measure it with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+import gpupool
+
+SHAPE, WINDOW = (1, 3, 32, 32), 2
+BATCHES, CALLS = 50, 500
+LIMIT_US = 5.0  # with out=, the plan cached
+
+
+class _Pointer:
+    """Where a fake array's memory would be."""
+
+    def __init__(self, address: int) -> None:
+        self.ptr, self.device_id = address, 0
+
+
+class FakeArray:
+    """What gpupool reads of a CuPy array, and a `__cuda_array_interface__` for everyone else."""
+
+    __module__ = "cupy"
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, address: int = 1 << 20) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self.strides = np.empty(shape, np.dtype(dtype)).strides
+        self.data = _Pointer(address)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return {
+            "shape": self.shape, "strides": None, "typestr": self.dtype.str,
+            "data": (self.data.ptr, False), "version": 3,
+        }  # fmt: skip
+
+
+class _Stream:
+    ptr = 0
+
+
+class FakeCupy:
+    """The three things of the module that gpupool uses."""
+
+    class cuda:
+        """Streams."""
+
+        stream = _Stream()
+
+        @classmethod
+        def get_current_stream(cls) -> _Stream:
+            """The default stream."""
+            return cls.stream
+
+    @staticmethod
+    def empty(shape: tuple[int, ...], dtype: Any) -> FakeArray:
+        """An allocator that does nothing."""
+        return FakeArray(shape, dtype, 1 << 24)
+
+
+def per_call_us(call: Callable[[], Any]) -> float:
+    """Microseconds of a call, in the best of a number of batches."""
+    call()
+    found = []
+    for _ in range(BATCHES):
+        start = time.perf_counter()
+        for _ in range(CALLS):
+            call()
+        found.append((time.perf_counter() - start) / CALLS * 1e6)
+    return min(found)  # the machine is not ours alone: what disturbs a batch only ever adds
+
+
+def _no_driver() -> tuple[int, int]:
+    """The driver's answer that device 0 is current."""
+    return 0, 0
+
+
+@contextlib.contextmanager
+def no_gpu_needed(launch: Callable[..., tuple] = lambda *_: (0,)) -> Iterator[None]:
+    """CuPy and the driver replaced: kernels are not loaded, and `launch` is called with what the driver would get."""
+    from gpupool.backends import cuda, cuda_arrays, cuda_launch
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(sys.modules, {"cupy": FakeCupy}))  # type: ignore[dict-item]
+        stack.enter_context(mock.patch.dict(cuda._calls, clear=True))
+        stack.enter_context(mock.patch.dict(cuda_arrays._libraries, clear=True))
+        stack.enter_context(mock.patch.object(cuda_launch, "load", return_value=1))
+        stack.enter_context(mock.patch.object(cuda_launch, "launcher", return_value=launch))
+        stack.enter_context(mock.patch.object(cuda_launch, "_current", _no_driver))
+        yield
+
+
+def gpupool_costs() -> dict[str, float]:
+    """Calls with and without `out`, the launch doing nothing."""
+    with no_gpu_needed():
+        x = FakeArray(SHAPE, np.float32)
+        out = FakeArray((*SHAPE[:2], SHAPE[2] // WINDOW, SHAPE[3] // WINDOW), np.float32, 1 << 22)
+        return {
+            "max_pool2d with out": per_call_us(lambda: gpupool.max_pool2d(x, WINDOW, out=out)),
+            "max_pool2d": per_call_us(lambda: gpupool.max_pool2d(x, WINDOW)),
+            "global_avg_pool2d": per_call_us(lambda: gpupool.global_avg_pool2d(x)),
+        }
+
+
+def numba_cost() -> float | str:
+    """Numba's own handling of the same two arrays as arguments; a reason where it cannot be had."""
+    try:
+        from numba.cuda import as_cuda_array
+
+        x = FakeArray(SHAPE, np.float32)
+        return per_call_us(lambda: (as_cuda_array(x, sync=False), as_cuda_array(x, sync=False)))
+    except Exception as error:  # without a driver Numba gives up in its own ways
+        return f"not measured: {type(error).__name__}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.host_cost", description=__doc__.split("\n")[0])
+    parser.add_argument("--json", help="also write the figures to this file")
+    options = parser.parse_args(arguments)
+    costs: dict[str, Any] = {**gpupool_costs(), "numba launcher": numba_cost()}
+    for name, cost in costs.items():
+        print(f"{name:<24} {cost if isinstance(cost, str) else f'{cost:.2f} us'}")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(costs, file, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

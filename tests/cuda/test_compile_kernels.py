@@ -1,0 +1,68 @@
+"""Every kernel that gpupool ships, compiled and linked without a GPU, with budgets on the machine code."""
+
+import pytest
+
+import gpupool.kernels.cuda.compile as compiler
+from benchmarks.machine_code import BUDGETS, CASES, executed, launch_of, row
+from benchmarks.sass import resources
+
+pytestmark = pytest.mark.cpu_only
+CAPABILITIES = ((7, 5), (8, 0), (9, 0), (10, 0))
+
+KERNELS = {launch.kernel.name: (case, launch) for case, launch in reversed([(c, launch_of(c)) for c in CASES])}
+EACH = pytest.mark.parametrize("name", KERNELS)
+
+# Reducers and codecs that ask for float64 or 64-bit division, by their part of a kernel's name.
+WANTS_FLOAT64 = ("mean_wide", "mean_int64", "mean_exact", "f64", "f32_to_")
+WANTS_DIVISION = ("mean_exact", "mean_rounded", "_wide")
+
+
+@EACH
+def test_compiles_for_every_gpu(name):
+    """The linker makes machine code for each architecture: within a thread's registers, nothing in local memory."""
+    _, launch = KERNELS[name]
+    for cc in CAPABILITIES:
+        registers, local_bytes = resources(compiler.cubin(launch.kernel, cc), name)
+        assert 0 < registers * launch.block <= 65536, f"sm_{cc}: {registers} registers, {launch.block} threads"
+        assert local_bytes == 0, f"sm_{cc}: {local_bytes} bytes of local memory"
+
+
+@EACH
+def test_no_instruction_that_nobody_asked_for(name):
+    """No spills, no float64 arithmetic and no 64-bit division where the operator does not need them."""
+    case, _ = KERNELS[name]
+    line, m = row(case, 90, None)
+    assert line["spill_bytes"] == 0
+    if not any(word in name for word in WANTS_FLOAT64):
+        assert line["float64_instructions"] == 0, sorted(m.opcodes)
+    if not any(word in name for word in WANTS_DIVISION):
+        assert line["divisions_64"] == 0, sorted(m.opcodes)
+
+
+@pytest.mark.parametrize("budget", BUDGETS, ids=lambda b: launch_of(b.case).kernel.name)
+def test_budget(budget):
+    """Instructions per output and the width of loads at sm_90."""
+    line, m = row(budget.case, 90, None)
+    assert executed(launch_of(budget.case), m) / line["outputs_per_thread"] <= budget.instructions, line
+    assert line["widest_load_bits"] >= budget.load_bits
+    assert line["loops"] == 0, "a loop that was not unrolled makes loads wait for each other"
+
+
+def test_every_engine_is_compiled():
+    """The table reaches each kernel function of the package."""
+    engines = {launch.kernel.engine.__name__ for _, launch in KERNELS.values()}
+    assert engines == {"point", "point_indices", "tile", "last", "plane"}
+
+
+def test_cubins_are_kept_on_disk(tmp_path, monkeypatch):
+    """The second process compiles nothing; a folder that cannot be written to is no error."""
+    _, launch = next(iter(KERNELS.values()))
+    monkeypatch.setenv("GPUPOOL_CACHE_DIR", str(tmp_path / "cache"))
+    first = compiler.cubin(launch.kernel, (9, 0))
+    monkeypatch.setattr(compiler, "compile_ptx", None)
+    monkeypatch.setattr(compiler, "link", None)
+    assert compiler.cubin(launch.kernel, (9, 0)) == first
+    monkeypatch.undo()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GPUPOOL_CACHE_DIR", str(tmp_path / "file"))
+    assert compiler.cubin(launch.kernel, (9, 0)) == first

@@ -1,0 +1,100 @@
+"""Every kernel variant in the simulator, on tiny shapes with tails and odd alignments, against the oracle.
+
+Each row names the part of the kernel's name that shows which variant ran: a test that reached another would fail.
+"""
+
+import compare
+import numpy as np
+import pytest
+import reference
+from fills import fill
+
+import gpupool as gp
+
+pytestmark = pytest.mark.simulator_only
+FIRST, LAST = "channels_first", "channels_last"
+
+# (function, shape, dtype, arguments, elements that the view starts after a 16-byte boundary, extra pitch, kernel)
+ROWS = [
+    # tile, no edge: full vectors, narrower ones where base or pitch is not aligned, none for odd ones
+    ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 0, 0, "tile_k2x2s2x2_t1x4_v4_max"),
+    ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 2, 0, "tile_k2x2s2x2_t1x4_v2_max"),
+    ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 1, 0, "tile_k2x2s2x2_t1x4_v1_max"),
+    ("avg_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 0, 1, "tile_k2x2s2x2_t1x4_v1_mean"),
+    ("avg_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 0, 2, "tile_k2x2s2x2_t1x4_v2_mean"),
+    ("max_pool2d", (1, 4, 16), "float64", {"kernel_size": 2}, 0, 0, "tile_k2x2s2x2_t1x2_v2_max_f64"),
+    ("max_pool2d", (1, 4, 32), "float16", {"kernel_size": 2}, 0, 0, "_v8_max_f16"),
+    ("avg_pool2d", (1, 4, 32), "float16", {"kernel_size": 2}, 0, 0, "_v8_mean_f16"),
+    ("max_pool2d", (1, 4, 32), "uint8", {"kernel_size": 2}, 0, 0, "tile_k2x2s2x2_t2x8_v16_max_u8"),
+    ("avg_pool2d", (1, 4, 32), "uint8", {"kernel_size": 2, "dtype": "uint8"}, 0, 0, "_v16_mean_int32_u8"),
+    ("max_pool2d", (1, 4, 16), "int64", {"kernel_size": 2}, 0, 0, "_v2_max_i64"),
+    ("max_pool2d", (1, 4, 32), "bool", {"kernel_size": 2}, 0, 0, "_v16_max_u8"),
+    # tails: outputs that no tile divides, rows that no vector divides
+    ("max_pool2d", (2, 5, 11), "float32", {"kernel_size": 2}, 0, 0, "edges_w"),
+    ("avg_pool2d", (2, 5, 13), "float32", {"kernel_size": 2, "ceil_mode": True}, 0, 0, "edges_wh_mean"),
+    ("max_pool2d", (1, 7, 11), "int32", {"kernel_size": 3}, 0, 0, "tile_k3x3s3x3"),
+    # overlapping windows with padding: elements before the first vector and after the last one
+    ("max_pool2d", (2, 9, 16), "float32", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "t2x4_v4_edges_wh_max"),
+    ("avg_pool2d", (2, 9, 16), "float32", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "wh_mean_compensated"),
+    ("avg_pool2d", (1, 6, 8), "float32",
+     {"kernel_size": 3, "stride": 1, "padding": 1, "count_include_pad": False}, 0, 0, "t4x8_v4_edges_wh_mean"),
+    ("max_pool2d", (1, 6, 8), "float32", {"kernel_size": 3, "stride": 1, "padding": "same"}, 0, 0, "v4_edges_wh_max"),
+    ("max_pool2d", (1, 5, 16), "float16", {"kernel_size": 3, "stride": 1, "padding": 1}, 0, 0, "_v8_edges_wh_max_f16"),
+    ("max_pool2d", (1, 8, 8), "float32", {"kernel_size": 5, "stride": 1, "padding": 2}, 0, 0, "tile_k5x5s1x1"),
+    ("avg_pool2d", (1, 8, 16), "float32", {"kernel_size": 8}, 0, 0, "tile_k8x8s1x8"),
+    ("avg_pool2d", (1, 4, 8), "float32", {"kernel_size": 2, "divisor_override": -3}, 0, 0, "tile_k2x2"),
+    ("max_pool1d", (3, 24), "float32", {"kernel_size": 3}, 0, 0, "tile_k3s3"),
+    ("max_pool1d", (3, 23), "uint8", {"kernel_size": 3, "stride": 2}, 1, 0, "_v1_"),
+    ("max_pool3d", (1, 4, 4, 8), "float32", {"kernel_size": 2}, 0, 0, "tile_k2x2x2s2x2x2"),
+    ("avg_pool3d", (1, 3, 4, 8), "float32", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "tile_k3x3x3s2x2x2"),
+    # channels last
+    ("max_pool2d", (4, 4, 8), "float32", {"kernel_size": 2, "data_format": LAST}, 0, 0, "last_k2x2s2x2_v4_max"),
+    ("avg_pool2d", (4, 4, 8), "float32", {"kernel_size": 2, "data_format": LAST}, 0, 0, "last_k2x2s2x2_v4_mean"),
+    ("max_pool2d", (4, 4, 6), "float32", {"kernel_size": 2, "data_format": LAST}, 0, 0, "last_k2x2s2x2_v2_max"),
+    ("max_pool2d", (5, 3, 8), "float16",
+     {"kernel_size": 3, "stride": 2, "padding": 1, "data_format": LAST}, 0, 0, "v8_edges_max_f16"),
+    ("avg_pool2d", (5, 3, 4), "float32",
+     {"kernel_size": 3, "stride": 2, "padding": 1, "data_format": LAST, "count_include_pad": False}, 0, 0, "mean"),
+    ("max_pool2d", (4, 4, 3), "uint8", {"kernel_size": 2, "data_format": LAST}, 0, 0, "point_max_u8"),
+    # whole planes
+    ("global_avg_pool2d", (3, 4, 8), "float32", {}, 0, 0, "plane"),
+    ("global_max_pool2d", (3, 5, 7), "float32", {}, 0, 0, "plane"),
+    ("global_max_pool2d", (2, 9, 16), "float16", {}, 0, 0, "plane"),
+    ("global_avg_pool2d", (2, 9, 16), "uint8", {}, 0, 0, "plane"),
+    ("global_avg_pool2d", (2, 9, 7), "float32", {}, 0, 1, "plane"),
+    ("global_avg_pool2d", (5, 7, 6), "float32", {"data_format": LAST}, 0, 0, "last_mean_compensated"),
+    ("global_max_pool3d", (2, 3, 4, 5), "float32", {}, 0, 0, "plane"),
+    ("global_avg_pool1d", (2, 70), "float32", {}, 0, 0, "plane_16x1_v2"),
+    # everything else
+    ("max_pool2d", (2, 7, 9), "float32", {"kernel_size": 3, "dilation": 2}, 0, 0, "point_max"),
+    ("max_pool2d", (2, 7, 9), "float32", {"kernel_size": 3, "return_indices": True}, 0, 0, "point_indices"),
+    ("avg_pool2d", (1, 12, 12), "float32", {"kernel_size": 11, "stride": 1}, 0, 0, "point_mean_compensated"),
+]  # fmt: skip
+
+
+def view(backend, values, offset, pitch):
+    """The values in a larger buffer: `offset` elements after its start, rows `pitch` elements longer."""
+    shape = (*values.shape[:-1], values.shape[-1] + pitch)
+    buffer = np.zeros(int(np.prod(shape)) + offset + 64, values.dtype)
+    start = (-buffer.ctypes.data % 16) // values.itemsize + offset
+    inner = buffer[start : start + int(np.prod(shape))].reshape(shape)[..., : values.shape[-1]]
+    inner[...] = values
+    return backend.type(inner)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r[0]}-{r[6]}-{r[1]}-{r[4]}-{r[5]}")
+@pytest.mark.parametrize("data", ["random", "special"])
+def test_variant(backend, row, data):
+    """The variant that is meant runs, and gives the oracle's answer."""
+    from gpupool.backends.cuda import recorded
+
+    function, shape, dtype, arguments, offset, pitch, kernel = row
+    values = fill(data if np.dtype(dtype).kind == "f" else "random", np.random.default_rng(7), shape, dtype)
+    with recorded() as names:
+        got = getattr(gp, function)(view(backend, values, offset, pitch), **arguments)
+    assert any(kernel in name for name in names), names
+    answer = reference.call(function, values, **arguments)
+    if arguments.get("return_indices"):
+        got, where = got
+        np.testing.assert_array_equal(where.copy_to_host(), answer.indices)
+    compare.assert_answer(got.copy_to_host(), answer)

@@ -1,0 +1,130 @@
+"""The CPU's fast engines against its point engine: same bits for maxima and integers, the accuracy rule for averages."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gpupool as gp
+
+pytestmark = pytest.mark.cpu_only
+
+DTYPES = ("float32", "uint8", "float16")
+
+
+@pytest.fixture
+def engines(monkeypatch):
+    """Calls a function once on the point engine and once on the fast engine that its geometry gets; both results."""
+    from gpupool.backends import cpu
+    from gpupool.kernels.cpu import choice
+
+    def both(function, *args, **kwargs):
+        results = []
+        for small in (10**18, 0):
+            monkeypatch.setattr(choice, "SMALL_WORK", small)
+            monkeypatch.setattr(cpu, "_calls", {})
+            results.append(function(*args, **kwargs))
+        return results
+
+    return both
+
+
+def values(rng, shape, dtype):
+    """Random elements with ties, both zeros, infinities and NaN."""
+    if np.dtype(dtype).kind != "f":
+        return rng.integers(0, 256, shape).astype(dtype)
+    x = rng.integers(-3, 4, shape).astype(dtype)
+    x[rng.random(shape) < 0.2] *= -1
+    x[rng.random(shape) < 0.02] = np.nan
+    return x
+
+
+def same(a, b, exact):
+    """Whether two results agree: shape, dtype, NaN, and bits (the sign of zero too) or the accuracy rule."""
+    assert (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)
+    if a.dtype.kind != "f":
+        np.testing.assert_array_equal(a, b)
+        return
+    np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
+    real = ~np.isnan(a)
+    if exact:
+        np.testing.assert_array_equal(a[real], b[real])
+        np.testing.assert_array_equal(np.signbit(a[real]), np.signbit(b[real]))
+    else:
+        np.testing.assert_allclose(a[real], b[real], rtol=4 * np.finfo(a.dtype).eps, atol=8 * np.finfo(a.dtype).eps)
+
+
+def random_call(rng, axes):
+    """Shape and arguments of one window call over this many axes."""
+    last = bool(rng.random() < 0.4)
+    lengths = tuple(int(n) for n in rng.integers(5, 24, axes))
+    shape = tuple(int(n) for n in rng.integers(1, 4, rng.integers(0, 3))) + lengths
+    if last:
+        shape += (int(rng.integers(1, 6)),)
+    k = tuple(int(n) for n in rng.integers(1, 9 if axes < 3 else 4, axes))
+    s = tuple(int(n) for n in rng.integers(1, 4, axes))
+    p = tuple((int(rng.integers(0, n)), int(rng.integers(0, n))) for n in k)
+    arguments = {"dilation": int(rng.integers(1, 3)), "ceil_mode": bool(rng.random() < 0.5)}
+    arguments["data_format"] = "channels_last" if last else "channels_first"
+    return shape, (k, s, p), arguments
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", ["max", "avg"])
+def test_bands(engines, op, dtype):
+    rng = np.random.default_rng(7)
+    tried = 0
+    for trial in range(240):
+        axes = 1 + trial % 3
+        shape, window, arguments = random_call(rng, axes)
+        if op == "avg":
+            arguments["count_include_pad"] = bool(rng.random() < 0.5)
+        x = values(rng, shape, dtype)
+        if rng.random() < 0.3:
+            x = np.flip(x, tuple(a for a in range(x.ndim) if rng.random() < 0.5))
+        function = getattr(gp, f"{op}_pool{axes}d")
+        try:
+            a, b = engines(function, x, *window, **arguments)
+        except ValueError:  # a window larger than the axis, or without a real element
+            continue
+        same(a, b, op == "max")
+        tried += 1
+    assert tried > 150
+
+
+@pytest.mark.parametrize("k", [5, 8, 13, 31])
+@pytest.mark.parametrize("op", ["max", "avg"])
+def test_large_windows(engines, op, k):
+    x = values(np.random.default_rng(k), (2, 40, 53), "float32")
+    for stride in (1, 2, k):
+        a, b = engines(getattr(gp, f"{op}_pool2d"), x, k, stride, k // 2)
+        same(a, b, op == "max")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("op", ["max", "avg"])
+def test_whole_planes(engines, op, dtype):
+    rng = np.random.default_rng(11)
+    for shape in [(3, 5), (2, 49), (3, 7, 7), (2, 33, 65), (1, 600, 700), (2, 3, 5, 6, 7)]:
+        x = rng.integers(0, 100, shape).astype(dtype)
+        function = getattr(gp, f"global_{op}_pool{min(len(shape) - 1, 3)}d")
+        a, b = engines(function, x)
+        same(a, b, op == "max")
+        a, b = engines(function, np.ascontiguousarray(np.moveaxis(x, 0, -1)), data_format="channels_last")
+        same(a, b, op == "max")
+
+
+def test_first_zero_wins_in_whole_planes(engines):
+    x = np.full((1, 60, 60), -1, np.float32)
+    x[0, 30, 7], x[0, 30, 8:] = -0.0, 0.0
+    for result in engines(gp.global_max_pool2d, x):
+        assert np.signbit(result).all()
+
+
+def test_nan_and_infinity_do_not_leak(engines):
+    x = np.ones((1, 50, 50), np.float32)
+    x[0, 10, 10], x[0, 40, 40] = np.nan, np.inf
+    for result in engines(gp.avg_pool2d, x, 9, 1, 4, count_include_pad=False):
+        expected = np.ones((50, 50), np.float32)
+        expected[6:15, 6:15], expected[36:45, 36:45] = np.nan, np.inf
+        np.testing.assert_array_equal(result[0], expected)
