@@ -1,4 +1,4 @@
-"""A Plan and strides become a Geometry: the array seen as (outer, outer2, D, H, W, inner) on flat memory. Integers only.
+"""A Plan and strides become a Geometry: an array seen as (outer, outer2, D, H, W, inner) on flat memory. Integers only.
 
 Flat memory begins at the lowest address that an array touches, so every offset a kernel computes is non-negative, and
 negative, zero and arbitrary strides need no copy.

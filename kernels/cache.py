@@ -34,7 +34,7 @@ def _read_sources() -> str:
     return digest.hexdigest()
 
 
-# Read at import (0.5 ms), not at the first compilation: sources edited in between would name code that was not compiled.
+# Read at import (0.5 ms), not at the first compilation: sources edited in between would name code never compiled.
 _SOURCES = _read_sources()
 
 

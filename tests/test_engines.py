@@ -1,4 +1,4 @@
-"""The CPU's fast engines against its point engine: same bits for maxima and integers, the accuracy rule for averages."""
+"""The CPU's fast engines against its point engine: the same bits for maxima, the accuracy rule for averages."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ LAYERS = [
     {"gpupool.functional"},
     {"gpupool.dispatch"},
     {"gpupool.backends"},
-    {"gpupool.geometry"},
+    {"gpupool.geometry", "gpupool.threads"},
     {"gpupool.plan"},
     {"gpupool.kernels.cpu", "gpupool.kernels.cuda"},
     {"gpupool.kernels.cache"},

@@ -12,8 +12,8 @@ import numpy as np
 from gpupool.geometry import Layout, contiguous_strides, lowest, make_layout, out_order
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.choice import Stage, choose_engine
-from gpupool.threads import run_pieces
 from gpupool.plan import Plan, Request, check_outs, choose, fail, make_plan
+from gpupool.threads import run_pieces
 
 INT64 = np.dtype(np.int64)
 # Below two of these the work stays on one thread: handing it over costs 13 us, in which 100 k elements are pooled.
@@ -62,7 +62,7 @@ class Call:
         geometry = layout.geometry if plan.averages else layout.geometry._replace(divisor=1)
         kinds = (_payload(plan.dtype), _payload(plan.out_dtype))
         choice = choose_engine(geometry, kinds, (x_codec, y_codec), red, request.indices)
-        self.packed = jit.pack(choice.geometry)
+        self.packed = jit.pack(choice.geometry, choice.tables)
         self.geometry_address = self.packed.ctypes.data
         self.item, self.out_item = plan.dtype.itemsize, plan.out_dtype.itemsize
         self.between, self.acc = choice.between, choice.acc

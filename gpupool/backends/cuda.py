@@ -71,17 +71,11 @@ class Call:
         return x + self.x_bytes[1] <= y + self.y_bytes[0] or y + self.y_bytes[1] <= x + self.x_bytes[0]
 
     def __call__(self, stream: int, x: int, y: int, where: int | None) -> None:
-        """Pool x into y, and the positions into `where`, which has y's strides in elements; all by their addresses."""
+        """On the call's device, which is current: pool x into y, and the positions into `where`, which has y's strides in elements; all by their addresses."""
         _launched.call = self
         if SIMULATED:
             self._simulate(x, y, where)
-        elif self.device is None or current_device() == self.device:
-            self._start(stream, x, y, where)
-        else:
-            with on_device(self.device):
-                self._start(stream, x, y, where)
-
-    def _start(self, stream: int, x: int, y: int, where: int | None) -> None:
+            return
         for run, at_x, at_y, at_i in self.runs:
             run(stream, x + at_x, y + at_y, None if where is None else where + at_i)
 
@@ -161,7 +155,7 @@ def run(x: Any, request: Request, out: Any = None) -> Any:
             call = _calls.get((request, key, address % ALIGNMENT, y_key, y % ALIGNMENT))
     except TypeError:  # a mask, a gradient, an unhashable argument: said in words below
         call = None
-    if call is None or call.device is None or (out is not None and not call.apart(address, y)):
+    if call is None or (out is not None and not call.apart(address, y)) or not is_current(call.device):
         return _run_checked(lib, x, request, out)
     if out is not None:
         call(lib.stream(x), address, y, None)
@@ -172,6 +166,16 @@ def run(x: Any, request: Request, out: Any = None) -> Any:
     return result
 
 
+def is_current(device: int | None) -> bool:
+    """Whether kernels for this device can be started at once, and streams and allocators asked without switching."""
+    return device is not None and (SIMULATED or current_device() == device)
+
+
+def usable(device: int | None) -> contextlib.AbstractContextManager[None]:
+    """Make a device current for a block; None for arrays without memory, which need none."""
+    return contextlib.nullcontext() if SIMULATED or device is None else on_device(device)
+
+
 def _run_checked(lib: Library, x: Any, request: Request, out: Any) -> Any:
     """The same with every check, for the first call of its kind and for whatever is not simple."""
     view = checked(request, lib, x)
@@ -179,7 +183,7 @@ def _run_checked(lib: Library, x: Any, request: Request, out: Any) -> Any:
         return _run_into(lib, x, view, request, out)
     call = prepared(request, view, None)
     plan = call.plan
-    with contextlib.nullcontext() if SIMULATED or view.device is None else on_device(view.device):
+    with usable(view.device):
         y = lib.empty(x, plan.out_shape, call.order, plan.out_dtype)
         where = lib.empty(x, plan.out_shape, call.order, INT64) if request.indices else None
         if call.runs:
@@ -201,7 +205,7 @@ def prepared(request: Request, x: View, y: View | None) -> Call:
     if call is None:
         strides = None if y is None else tuple([s // y.dtype.itemsize for s in y.strides])
         phase = 0 if y is None else y.address % ALIGNMENT
-        with contextlib.nullcontext() if SIMULATED or x.device is None else on_device(x.device):
+        with usable(x.device):
             call = Call(request, x, strides, phase)
         if len(_calls) >= CACHED_CALLS:
             _calls.clear()
@@ -226,7 +230,8 @@ def _run_into(lib: Library, x: Any, view: View, request: Request, out: Any) -> A
             )
     call = prepared(request, view, y)
     if call.runs:
-        call(lib.stream(x), view.address, y.address, None if where is None else where.address)
+        with usable(view.device):
+            call(lib.stream(x), view.address, y.address, None if where is None else where.address)
     return out
 
 

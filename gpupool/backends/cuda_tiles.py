@@ -118,10 +118,11 @@ def choose_last(op: Any, g: Geometry, places: Any) -> Choice | None:
     return Choice(last, constants + own, label, walk, units)
 
 
-def tile_shape(op: Any, g: Geometry) -> tuple[int, int]:
+def tile_shape(op: Any, g: Geometry, parts: int) -> tuple[int, int]:
     """Outputs of one thread, down and across: those that fill the widest loads, and share rows.
 
     A width that divides the row keeps the edge out of the kernel. Bytes take two rows and share the index arithmetic.
+    Four rows of accumulators in two parts would take 140 to 190 registers, which leaves one block to a multiprocessor.
     """
     item = op.x_dtype.itemsize
     most = 1
@@ -134,7 +135,7 @@ def tile_shape(op: Any, g: Geometry) -> tuple[int, int]:
         across = most
     down = 1
     if g.h.k > g.h.s and g.d.k == 1:
-        down = 4 if g.h.s == 1 and g.h.out >= 4 and item <= 4 else 2
+        down = 4 if g.h.s == 1 and g.h.out >= 4 and item <= 4 and parts == 1 else 2
         while (down - 1) * g.h.s + g.h.k > LARGEST_WINDOW:
             down //= 2
     elif item == 1 and g.h.k + g.h.s <= 6 and g.d.k == 1:
@@ -150,7 +151,7 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     if constants is None:
         return None
     x_item, y_item = op.x_dtype.itemsize, op.y_dtype.itemsize
-    th, tw = tile_shape(op, g)
+    th, tw = tile_shape(op, g, dict(constants)["PARTS"])
     columns = (tw - 1) * g.w.s + g.w.k
     vector = widest(places.x, x_item, columns, steps(g, "xs", "outer", "outer2", "inner", "d", "h"))
     while vector > 1 and (tw * g.w.s % vector or g.w.n % vector):

@@ -30,13 +30,14 @@ from .lines import (
     merge_lines,
     split_line,
     store_line,
-    store_merged,
 )
+from .point import row_offsets
 
 
 class Sizes(NamedTuple):
-    """The buffers of one call; lengths in elements unless they say bytes."""
+    """The buffers of one call; lengths in elements unless they say bytes. Made on the host, see `make_sizes`."""
 
+    band: int  # output rows at a time
     direct: int  # rows are reduced across straight from the input: 0 no, 1 by taps, 2 by pairs
     phases: int  # of columns in the loaded buffer
     lines: int  # rows per row phase
@@ -45,15 +46,73 @@ class Sizes(NamedTuple):
     line_bytes: int
     used: int  # columns of the input that any window sees
     item: int  # bytes of an accumulator
+    size: int  # bytes of one of the rotating buffers
+    runs: int  # runs of output columns with one divisor
+    end_to_end: int  # output rows lie end to end and have one divisor
     base: int  # address of the first of four rotating buffers; two more follow for windows with depth
-    size: int  # bytes of each
+
+
+GEOMETRY = 40  # integers that a Geometry takes
+
+
+def make_sizes(g, band, item, runs):
+    """The buffers for bands of this many output rows, without an address yet."""
+    w, h, channels = g.w, g.h, g.inner.n
+    columns = w.out + (extent(w.k, w.d) - 1) // w.s
+    direct = 0
+    if w.before == 0 and (w.out - 1) * w.s + extent(w.k, w.d) <= w.n:
+        if w.s == 1 and 2 <= w.k <= 4 and (channels > 1 or w.xs == 1):
+            direct, columns = 1, w.out
+        if w.s == 2 and w.k == 2 and w.d == 1 and channels == 1 and w.xs == 1:
+            direct, columns = 2, w.out
+    lines = band + (extent(h.k, h.d) - 1) // h.s
+    line = columns * channels
+    used = min(columns * w.s - w.before, w.n)
+    room = (lines * h.s * line + extent(w.k, w.d) * channels + 127) // 64 * 64
+    even = h.before == 0 and (h.out - 1) * h.s + extent(h.k, h.d) <= h.n and runs == 1
+    dense = h.ys == line and w.ys == channels and (channels == 1 or g.inner.ys == 1)
+    phases = 1 if direct else w.s
+    return Sizes(band, direct, phases, lines, lines * h.s, line, line * item, used, item, room * item, runs,
+                 int(even and dense), 0)  # fmt: skip
+
+
+def column_runs(w, divisor):
+    """The runs (from, to, taps that count) of output columns with one divisor, as one flat list."""
+    runs: list[int] = []
+    o, reach = 0, extent(w.k, w.d)
+    while o < w.out:
+        start, end = first_tap(o, w.s, w.before), o + 1
+        count = tap_count(start, w.count_from, w.count_to, w.k, w.d)
+        if divisor != 0:
+            count, end = 1, w.out
+        elif start >= w.count_from and start + reach <= w.count_to:
+            end = min(w.out, (w.count_to - reach + w.before) // w.s + 1)
+        if runs and runs[-1] == count:
+            runs[-2] = end
+        else:
+            runs += [o, end, count]
+        o = end
+    return runs
+
+
+def band_tables(g, band, item):
+    """The integers that follow the Geometry in memory: the sizes, then the runs."""
+    runs = column_runs(g.w, g.divisor)
+    return (*make_sizes(g, band, item, len(runs) // 3), *runs)
+
+
+@called
+def unpack_sizes(packed):
+    """The sizes that `band_tables` laid out behind a Geometry."""
+    p = pointer(packed + 8 * GEOMETRY, np.dtype(np.int64))
+    return Sizes(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12])
 
 
 @called
 def other_buffer(z, one, two, three):
     """The first of the four rotating buffers that is none of these."""
     at = z.base
-    while at == one or at == two or at == three:
+    while at == one or at == two or at == three:  # noqa: SIM109 (a tuple would be built in the kernel)
         at += z.size
     return at
 
@@ -158,10 +217,33 @@ def reduce_plane(g, z, count, loaded, acc_type, red):
 
 
 @called
-def store_row(src, y, at, g, z, runs, found, others, acc_type, codec, red):
+def reduce_depth(x, at, g, z, sd, sh, count, acc_type, neutral, codec, red):
+    """All planes of a window combined, in order: the address of `count` output rows that are ready to be finished."""
+    loaded = z.base if z.direct else z.base + 6 * z.size
+    d0, d1 = tap_range(sd, 0, g.d.n, g.d.k, g.d.d)
+    needed = (count - 1) * g.h.s + extent(g.h.k, g.h.d)
+    whole = loaded
+    for jd in range(d0, d1):
+        plane = at + (sd + jd * g.d.d) * g.d.xs
+        load_band(x, plane, g, z, sh, needed, loaded, acc_type, neutral, codec, red)
+        reduced = reduce_plane(g, z, count, loaded, acc_type, red)
+        if d1 - d0 == 1:
+            return reduced
+        if jd == d0:
+            whole = z.base + 4 * z.size
+            copy_line(reduced, count * z.line, whole, acc_type)
+        else:
+            to = z.base + (5 if whole == z.base + 4 * z.size else 4) * z.size
+            merge_lines(2, whole, reduced, reduced, reduced, count * z.line, to, acc_type, red)
+            whole = to
+    return whole
+
+
+@called
+def store_row(src, y, at, g, z, runs, others, acc_type, codec, red):
     """One output row, run by run of columns with one divisor; `others` is the divisor's share of the other axes."""
     channels = g.inner.n
-    for r in range(found):
+    for r in range(z.runs):
         frm, to = runs[3 * r], runs[3 * r + 1]
         count = g.divisor if g.divisor != 0 else runs[3 * r + 2] * others
         if channels == 1:
@@ -176,85 +258,38 @@ def store_row(src, y, at, g, z, runs, found, others, acc_type, codec, red):
 
 
 @called
-def column_runs(w, divisor, runs):
-    """The runs (from, to, taps that count) of output columns with one divisor; how many there are."""
-    found = 0
-    for o in range(w.out):
-        start = first_tap(o, w.s, w.before)
-        count = 1 if divisor != 0 else tap_count(start, w.count_from, w.count_to, w.k, w.d)
-        if found == 0 or runs[3 * found - 1] != count:
-            runs[3 * found], runs[3 * found + 2] = o, count
-            found += 1
-        runs[3 * found - 2] = o + 1
-    return found
-
-
-@called
-def make_sizes(g, band, item):
-    """The buffers for bands of this many output rows, without an address yet."""
-    w, h, channels = g.w, g.h, g.inner.n
-    columns = w.out + (extent(w.k, w.d) - 1) // w.s
-    direct = 0
-    if w.before == 0 and (w.out - 1) * w.s + extent(w.k, w.d) <= w.n:
-        if w.s == 1 and 2 <= w.k <= 4 and (channels > 1 or w.xs == 1):
-            direct, columns = 1, w.out
-        if w.s == 2 and w.k == 2 and w.d == 1 and channels == 1 and w.xs == 1:
-            direct, columns = 2, w.out
-    lines = band + (extent(h.k, h.d) - 1) // h.s
-    line = columns * channels
-    used = columns * w.s - w.before
-    room = (lines * h.s * line + extent(w.k, w.d) * channels + 127) // 64 * 64
-    phases = 1 if direct else w.s
-    return Sizes(direct, phases, lines, lines * h.s, line, line * item, used if used < w.n else w.n, item, 0, room * item)
+def store_band(whole, y, at, g, z, runs, sd, oh, count, acc_type, codec, red):
+    """`count` output rows, finished: at once where they lie end to end, else row by row."""
+    h = g.h
+    depth = tap_count(sd, g.d.count_from, g.d.count_to, g.d.k, g.d.d)
+    if z.end_to_end:
+        divisor = g.divisor if g.divisor != 0 else runs[2] * depth * h.k
+        store_line(whole, count * z.line, y, at, 1, acc_type, codec, red, divisor)
+        return
+    for r in range(count):
+        others = depth * tap_count(first_tap(oh + r, h.s, h.before), h.count_from, h.count_to, h.k, h.d)
+        store_row(whole + r * z.line_bytes, y, at + r * h.ys, g, z, runs, others, acc_type, codec, red)
 
 
 @kernel
-def bands(x_address, y_address, packed, start, stop, band, x_type, y_type, acc_type, neutral, x_codec, y_codec, red):
-    """Output rows start .. stop - 1, `band` rows at a time."""
+def bands(x_address, y_address, packed, start, stop, x_type, y_type, acc_type, neutral, x_codec, y_codec, red):
+    """Output rows start .. stop - 1, z.band rows at a time."""
     x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpack(packed)
-    h = g.h
-    z = make_sizes(g, band, np.int64(np.empty(1, acc_type).itemsize))
+    z = unpack_sizes(packed)
+    runs = pointer(packed + 8 * (GEOMETRY + len(z)), np.dtype(np.int64))
     store = np.empty((z.phases + 6) * z.size // z.item, acc_type)
-    z = Sizes(z.direct, z.phases, z.lines, z.slots, z.line, z.line_bytes, z.used, z.item, np.int64(store.ctypes.data), z.size)
-    loaded = z.base + (0 if z.direct else 6 * z.size)
-    fill_line(loaded, z.phases * z.size // z.item, neutral, acc_type)
-    table = np.empty(3 * g.w.out, np.int64)
-    runs = pointer(np.int64(table.ctypes.data), np.dtype(np.int64))
-    found = column_runs(g.w, g.divisor, runs)
-    even = h.before == 0 and (h.out - 1) * h.s + extent(h.k, h.d) <= h.n and found == 1
-    end_to_end = even and z.line == h.ys and (g.inner.ys == 1 or g.w.ys == 1)
+    base = np.int64(store.ctypes.data)
+    z = Sizes(z.band, z.direct, z.phases, z.lines, z.slots, z.line, z.line_bytes, z.used, z.item, z.size, z.runs,
+              z.end_to_end, base)  # fmt: skip
+    # Margins stay as they are filled here; rows only ever write their data columns.
+    fill_line(base if z.direct else base + 6 * z.size, z.phases * z.size // z.item, neutral, acc_type)
     row = start
     while row < stop:
-        rest, oh = row // h.out, row % h.out
-        rest, od = rest // g.d.out, rest % g.d.out
-        o1, o2 = rest // g.outer2.n, rest % g.outer2.n
-        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + od * g.d.ys + oh * h.ys
-        count = h.out - oh if h.out - oh < band else band
+        at_x, at_y, od, oh = row_offsets(g, row)
+        count = g.h.out - oh if g.h.out - oh < z.band else z.band
         count = count if count < stop - row else stop - row
-        sd, sh = first_tap(od, g.d.s, g.d.before), first_tap(oh, h.s, h.before)
-        d0, d1 = tap_range(sd, 0, g.d.n, g.d.k, g.d.d)
-        needed = (count - 1) * h.s + extent(h.k, h.d)
-        whole = loaded
-        for jd in range(d0, d1):
-            at = o1 * g.outer.xs + o2 * g.outer2.xs + (sd + jd * g.d.d) * g.d.xs
-            load_band(x, at, g, z, sh, needed, loaded, acc_type, neutral, x_codec, red)
-            reduced = reduce_plane(g, z, count, loaded, acc_type, red)
-            if jd == d0:
-                whole = reduced
-                if d1 - d0 > 1:
-                    whole = z.base + 4 * z.size
-                    copy_line(reduced, count * z.line, whole, acc_type)
-            else:
-                to = z.base + (5 if whole == z.base + 4 * z.size else 4) * z.size
-                merge_lines(2, whole, reduced, reduced, reduced, count * z.line, to, acc_type, red)
-                whole = to
-        depth = tap_count(sd, g.d.count_from, g.d.count_to, g.d.k, g.d.d)
-        if end_to_end:
-            divisor = g.divisor if g.divisor != 0 else runs[2] * depth * h.k
-            store_line(whole, count * z.line, y, at_y, 1, acc_type, y_codec, red, divisor)
-        else:
-            for r in range(count):
-                others = depth * tap_count(first_tap(oh + r, h.s, h.before), h.count_from, h.count_to, h.k, h.d)
-                store_row(whole + r * z.line_bytes, y, at_y + r * h.ys, g, z, runs, found, others, acc_type, y_codec, red)
+        sd, sh = first_tap(od, g.d.s, g.d.before), first_tap(oh, g.h.s, g.h.before)
+        whole = reduce_depth(x, at_x, g, z, sd, sh, count, acc_type, neutral, x_codec, red)
+        store_band(whole, y, at_y, g, z, runs, sd, oh, count, acc_type, y_codec, red)
         row += count
-    return store.size + table.size  # Numba frees an array after its last use by name, whatever still has its address
+    return store.size  # Numba frees an array after its last use by name, whatever still has its address

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..codecs import Plain
 from ..window import Geometry, extent
-from .bands import bands
+from .bands import band_tables, bands
 from .point import point, point_indices
 from .whole import whole_finish, whole_parts
 
@@ -36,6 +36,7 @@ class Choice(NamedTuple):
 
     geometry: Geometry
     stages: tuple[Stage, ...]
+    tables: tuple[int, ...] = ()  # integers that follow the geometry in memory
     between: int = 0
     acc: np.dtype | None = None
 
@@ -90,14 +91,15 @@ def choose_engine(g: Geometry, kinds: tuple, codecs: tuple, red: Any, indices: b
         parts = min(parts, g.d.n * g.h.n * g.w.n)
         one = Stage(whole_parts, (parts, int(red.picks)), (kinds[0], acc, codecs[0], red), planes * parts)
         two = Stage(whole_finish, (parts,), (acc, kinds[1], codecs[1], red), planes)
-        return Choice(g, (one, two), planes * parts * g.inner.n, acc)
+        return Choice(g, (one, two), (), planes * parts * g.inner.n, acc)
     if g.inner.n > 1 and (g.inner.xs != 1 or g.w.xs != g.inner.n):
         return anyhow
     g = folded(g)
     band = band_rows(g)
     if band_bytes(g, band, acc) > BUFFER_BYTES:
         return anyhow
-    return Choice(g, (Stage(bands, (band,), (*kinds, acc, red.neutral(loaded), *codecs, red), rows_of(g)),))
+    stage = Stage(bands, (), (*kinds, acc, red.neutral(loaded), *codecs, red), rows_of(g))
+    return Choice(g, (stage,), band_tables(g, band, acc.itemsize))
 
 
 def folded(g: Geometry) -> Geometry:

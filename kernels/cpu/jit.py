@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numba import njit, typeof, types
-from numba.core import cgutils
 from numba.extending import intrinsic, overload, register_jitable
 
 from .. import codecs, point, reducers, window
@@ -32,12 +31,12 @@ SHARED = (
 
 
 def called(function: Any) -> Any:
-    """A helper of kernels that stays a function: loops keep their vector code there. Pass it scalars, not a Geometry."""
+    """A helper of kernels that stays a function: loops keep their vector code there."""
     return register_jitable(function)
 
 
 def inlined(function: Any) -> Any:
-    """A helper of kernels that is pasted into its caller: a call would pass a Geometry's forty integers by the stack."""
+    """A helper that is pasted into its caller: a call would pass a Geometry's forty integers by the stack."""
     return register_jitable(inline="always")(function)
 
 
@@ -95,20 +94,6 @@ def pointer(typingctx, address, dtype):
     return types.CPointer(dtype.dtype)(types.intp, dtype), generate
 
 
-@intrinsic
-def stack_array(typingctx, count, dtype):
-    """Room for `count` (a literal) elements of `dtype` on the stack."""
-    if not isinstance(count, types.IntegerLiteral) or not isinstance(dtype, types.DType):
-        return None
-
-    def generate(context, builder, signature, args):
-        element = context.get_data_type(dtype.dtype)
-        room = cgutils.alloca_once(builder, element, size=count.literal_value)
-        return builder.bitcast(room, context.get_value_type(signature.return_type))
-
-    return types.CPointer(dtype.dtype)(count, dtype), generate
-
-
 @called
 def unpack_axis(p, i):
     """Ten integers as an Axis."""
@@ -130,7 +115,7 @@ def unpack(address):
     )
 
 
-def pack(g: Geometry) -> np.ndarray:
-    """A Geometry as forty int64."""
-    parts = (g.outer, g.outer2, g.inner, g.d, g.h, g.w, (g.divisor,))
+def pack(g: Geometry, tables: tuple[int, ...]) -> np.ndarray:
+    """A Geometry as forty int64, and what an engine's tables add to it."""
+    parts = (g.outer, g.outer2, g.inner, g.d, g.h, g.w, (g.divisor,), tables)
     return np.array([number for part in parts for number in part], np.int64)

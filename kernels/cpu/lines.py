@@ -103,11 +103,3 @@ def store_line(src_at, n, y, at, step, acc_type, codec, red, count):
     else:
         for i in range(n):
             y[at + i * step] = encode(codec, finish(red, src[i], count))
-
-
-@called
-def store_merged(a_at, b_at, n, y, at, acc_type, codec, red, count):
-    """y[at + i] = a[i] and b[i] combined and finished: the last pass of a two-row window, fused with the store."""
-    a, b = pointer(a_at, acc_type), pointer(b_at, acc_type)
-    for i in range(n):
-        y[at + i] = encode(codec, finish(red, combine(red, a[i], b[i]), count))

@@ -37,7 +37,7 @@ ROWS = [
     ("max_pool2d", (2, 9, 16), "float32", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "t2x4_v4_edges_wh_max"),
     ("avg_pool2d", (2, 9, 16), "float32", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "wh_mean_compensated"),
     ("avg_pool2d", (1, 6, 8), "float32",
-     {"kernel_size": 3, "stride": 1, "padding": 1, "count_include_pad": False}, 0, 0, "t4x8_v4_edges_wh_mean"),
+     {"kernel_size": 3, "stride": 1, "padding": 1, "count_include_pad": False}, 0, 0, "v4_edges_wh_mean_compensated"),
     ("max_pool2d", (1, 6, 8), "float32", {"kernel_size": 3, "stride": 1, "padding": "same"}, 0, 0, "v4_edges_wh_max"),
     ("max_pool2d", (1, 5, 16), "float16", {"kernel_size": 3, "stride": 1, "padding": 1}, 0, 0, "_v8_edges_wh_max_f16"),
     ("max_pool2d", (1, 8, 8), "float32", {"kernel_size": 5, "stride": 1, "padding": 2}, 0, 0, "tile_k5x5s1x1"),
