@@ -54,6 +54,18 @@ class Backend:
         return self.name
 
 
+class FastEngines(Backend):
+    """NumPy with the shortcut for small arrays off, so that tiny rows run through the engines for large arrays.
+
+    Each pair of dtypes costs seconds of compilation there: one dtype of each accumulator.
+    """
+
+    name = "numpy-fast"
+
+    def supports(self, dtype, layout="C"):
+        return np.dtype(dtype).name in ("float32", "float16", "uint8")
+
+
 class Simulator(Backend):
     """Numba's CUDA simulator."""
 
@@ -140,7 +152,13 @@ class NumbaDevice(Backend):
         buffer = self.from_numpy(layout.base)
         view = layout.view()
         start = buffer.__cuda_array_interface__["data"][0] + address(view) - address(layout.base)
-        interface = {"shape": view.shape, "strides": view.strides, "typestr": view.dtype.str, "data": (start, False), "version": 3}
+        interface = {
+            "shape": view.shape,
+            "strides": view.strides,
+            "typestr": view.dtype.str,
+            "data": (start, False),
+            "version": 3,
+        }
         return self.cuda.from_cuda_array_interface(interface, owner=buffer, sync=False), buffer
 
 
@@ -176,7 +194,11 @@ class Torch(Backend):
         return layout not in ("readonly", *layouts.NEGATIVE)
 
     def place(self, layout):
-        steps = {"transpose": lambda t, v: t.permute(v), "index": lambda t, v: t[v], "broadcast": lambda t, v: t.expand(v)}
+        steps = {
+            "transpose": lambda t, v: t.permute(v),
+            "index": lambda t, v: t[v],
+            "broadcast": lambda t, v: t.expand(v),
+        }
         buffer = array = self.from_numpy(layout.base)
         for step, value in layout.steps:
             array = steps[step](array, value)
@@ -239,4 +261,4 @@ def active(gpu=False):
     found, missing = gpu_backends() if gpu else ([], {"gpu": "needs --gpu"})
     if gpu and not found:
         raise RuntimeError(f"--gpu: no library sees a GPU: {missing}")
-    return [Backend(), *found], {"simulator": "needs NUMBA_ENABLE_CUDASIM=1", **missing}
+    return [Backend(), FastEngines(), *found], {"simulator": "needs NUMBA_ENABLE_CUDASIM=1", **missing}

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import numpy as np
+import pytest
 import reference
 
 
@@ -74,3 +75,11 @@ def assert_memory_order(x, got, pooled):
         for j in known:
             if abs(x_strides[i]) < abs(x_strides[j]):
                 assert strides[i] < strides[j], f"result strides {strides}, input's {x_strides}: order not kept"
+
+
+def message(call, x, exception):
+    """What a failing call says."""
+    with pytest.raises(exception) as caught:
+        call(x)
+    assert type(caught.value) is exception, f"{type(caught.value).__name__} instead of {exception.__name__}"
+    return str(caught.value)

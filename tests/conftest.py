@@ -14,6 +14,7 @@ import cases
 import hypothesis
 import pytest
 
+FAST = "numpy-fast"
 TIERS = {"cpu_only": "needs the compiled CPU engine", "simulator_only": "needs NUMBA_ENABLE_CUDASIM=1"}
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
@@ -22,12 +23,15 @@ hypothesis.settings.load_profile("ci")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--gpu", action="store_true", help="also run every installed GPU library; fail where none sees a GPU")
+    parser.addoption(
+        "--gpu", action="store_true", help="also run every installed GPU library; fail where none sees a GPU"
+    )
 
 
 def pytest_configure(config):
     for marker, reason in TIERS.items():
         config.addinivalue_line("markers", f"{marker}: {reason}; deselected in other runs, and counted in the summary")
+    config.addinivalue_line("markers", f"every_engine: runs for {FAST} also, not only for each array library")
     try:
         config.active_backends, config.inactive_backends = backends.active(config.getoption("--gpu"))
     except RuntimeError as error:
@@ -44,6 +48,8 @@ def pytest_generate_tests(metafunc):
         return
     active = metafunc.config.active_backends
     if "case" not in metafunc.fixturenames:
+        if not metafunc.definition.get_closest_marker("every_engine"):
+            active = [backend for backend in active if backend.name != FAST]
         metafunc.parametrize("backend", active, ids=str, scope="session")
         return
     rows = []
@@ -52,6 +58,18 @@ def pytest_generate_tests(metafunc):
         metafunc.config.left_out[f"rows of cases.py that {backend} cannot express or is too slow for"] = unable
         rows += [pytest.param(backend, case, id=f"{backend}-{case.id}") for case in able]
     metafunc.parametrize(("backend", "case"), rows, scope="session")
+
+
+@pytest.fixture(autouse=True)
+def _engines_for_large_arrays(request, monkeypatch):
+    """For the numpy-fast backend: no array is too small for the fast engines."""
+    parameters = getattr(getattr(request.node, "callspec", None), "params", {})
+    if str(parameters.get("backend")) == FAST:
+        from gpupool.backends import cpu
+        from gpupool.kernels.cpu import choice
+
+        monkeypatch.setattr(choice, "SMALL_WORK", 0)
+        monkeypatch.setattr(cpu, "_calls", {})
 
 
 def pytest_collection_modifyitems(config, items):

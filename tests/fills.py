@@ -54,7 +54,11 @@ def signed_zeros(rng, shape, dtype, parameter):
 
 def special(rng, shape, dtype, parameter):
     """NaN, both infinities and both zeros among the numbers."""
-    return np.where(rng.random(shape) < 0.6, random(rng, shape, dtype, parameter), rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0], shape))
+    return np.where(
+        rng.random(shape) < 0.6,
+        random(rng, shape, dtype, parameter),
+        rng.choice([np.nan, np.inf, -np.inf, 0.0, -0.0], shape),
+    )
 
 
 def infinities(rng, shape, dtype, parameter):
@@ -107,8 +111,23 @@ def arange(rng, shape, dtype, parameter):
 
 FILLS = {
     f.__name__: f
-    for f in (random, ties, small, eighths, signed_zeros, special, infinities, nan_at, constant, limits, highest,
-              subnormal, cancelling, positive, arange)
+    for f in (
+        random,
+        ties,
+        small,
+        eighths,
+        signed_zeros,
+        special,
+        infinities,
+        nan_at,
+        constant,
+        limits,
+        highest,
+        subnormal,
+        cancelling,
+        positive,
+        arange,
+    )
 }
 
 

@@ -8,7 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-EVERYTHING = ("C", "F", "inner1", "inner0", "reversed", "flip", "flip0", "step", "offset", "mixed", "guarded", "readonly")
+EVERYTHING = (
+    "C",
+    "F",
+    "inner1",
+    "inner0",
+    "reversed",
+    "flip",
+    "flip0",
+    "step",
+    "offset",
+    "mixed",
+    "guarded",
+    "readonly",
+)
 NEGATIVE = ("reversed", "flip", "flip0", "mixed")
 BROADCAST = ("broadcast", "broadcast_last", "broadcast_all")
 
@@ -81,7 +94,7 @@ def build(a, name="C"):
         return Layout(a.copy(order="C"), writeable=name == "C")
     if name.startswith("inner"):  # this axis is the innermost in memory
         axis = int(name[5:])
-        return transposed(a, tuple(i for i in range(nd) if i != axis) + (axis,))
+        return transposed(a, (*(i for i in range(nd) if i != axis), axis))
     return {
         "F": lambda: transposed(a, tuple(reversed(range(nd)))),
         "reversed": lambda: embedded(a, a.shape, (backwards,) * nd),

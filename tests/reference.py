@@ -12,7 +12,12 @@ from itertools import product
 import numpy as np
 
 # name -> (bits of precision, smallest normal exponent, largest exponent)
-FORMATS = {"float16": (11, -14, 15), "bfloat16": (8, -126, 127), "float32": (24, -126, 127), "float64": (53, -1022, 1023)}
+FORMATS = {
+    "float16": (11, -14, 15),
+    "bfloat16": (8, -126, 127),
+    "float32": (24, -126, 127),
+    "float64": (53, -1022, 1023),
+}
 UNIT = 1074  # every finite float64 is an integer multiple of 2**-1074
 
 
@@ -22,7 +27,7 @@ class Rejected(ValueError):
 
 @dataclass
 class Answer:
-    """Expected values, and for means what is needed to judge an error: exact mean, mean of |x|, exact sum of integers."""
+    """Expected values; of means also what an error is judged by: exact mean, mean of |x|, exact sum of integers."""
 
     values: np.ndarray
     indices: np.ndarray | None = None
@@ -242,8 +247,20 @@ def resolve(shape, window, axes, stride, padding, dilation):
     return sorted(zip(axes, windows, strides, pads, dilations, strict=True))
 
 
-def pool(x, op, window, *, axes=None, stride=None, padding=0, dilation=1, ceil_mode=False, count_include_pad=True,
-         divisor_override=None, dtype=None):
+def pool(
+    x,
+    op,
+    window,
+    *,
+    axes=None,
+    stride=None,
+    padding=0,
+    dilation=1,
+    ceil_mode=False,
+    count_include_pad=True,
+    divisor_override=None,
+    dtype=None,
+):
     """Pool `x` over `axes`; the arguments are those of `gpupool.pool`."""
     x = np.asarray(x)
     rows = resolve(x.shape, window, axes, stride, padding, dilation)

@@ -2,11 +2,12 @@
 
 import cases
 import compare
-import gpupool as gp
 import layouts
 import numpy as np
 import pytest
 import reference
+
+import gpupool as gp
 
 
 def invoke(case, array, **extra):
@@ -102,15 +103,25 @@ def test_positional_order_is_pytorchs(backend):
     compare.assert_same_bits(backend.to_numpy(got), want.values)
     compare.assert_same_bits(backend.to_numpy(indices), want.indices)
     got = gp.avg_pool2d(x, 3, 2, 1, True, False, 5)
-    want = reference.call("avg_pool2d", values, kernel_size=3, stride=2, padding=1, ceil_mode=True,
-                          count_include_pad=False, divisor_override=5)
+    want = reference.call(
+        "avg_pool2d",
+        values,
+        kernel_size=3,
+        stride=2,
+        padding=1,
+        ceil_mode=True,
+        count_include_pad=False,
+        divisor_override=5,
+    )
     compare.assert_answer(backend.to_numpy(got), want)
 
 
 def test_numpy_integers_as_arguments(backend):
     """NumPy integers are integers, wherever an int is meant."""
     values = np.arange(20, dtype=np.float32).reshape(4, 5)
-    got = gp.avg_pool2d(backend.array(values), np.int64(2), (np.int8(1), np.uint16(2)), np.array([1, 0]), divisor_override=np.int32(3))
+    got = gp.avg_pool2d(
+        backend.array(values), np.int64(2), (np.int8(1), np.uint16(2)), np.array([1, 0]), divisor_override=np.int32(3)
+    )
     want = reference.call("avg_pool2d", values, kernel_size=2, stride=(1, 2), padding=(1, 0), divisor_override=3)
     compare.assert_answer(backend.to_numpy(got), want)
 
@@ -121,5 +132,8 @@ def test_same_bits_every_run(backend):
     x = backend.array(values)
     first = [backend.to_numpy(gp.avg_pool2d(x, 3, 1)).tobytes(), backend.to_numpy(gp.global_avg_pool2d(x)).tobytes()]
     for _ in range(3):
-        again = [backend.to_numpy(gp.avg_pool2d(x, 3, 1)).tobytes(), backend.to_numpy(gp.global_avg_pool2d(x)).tobytes()]
+        again = [
+            backend.to_numpy(gp.avg_pool2d(x, 3, 1)).tobytes(),
+            backend.to_numpy(gp.global_avg_pool2d(x)).tobytes(),
+        ]
         assert again == first

@@ -15,13 +15,12 @@ DTYPES = ("float32", "uint8", "float16")
 @pytest.fixture
 def engines(monkeypatch):
     """Calls a function once on the point engine and once on the fast engine that its geometry gets; both results."""
-    from gpupool.backends import cpu
-    from gpupool.kernels.cpu import choice
+    from gpupool.backends import cpu, cpu_engines
 
     def both(function, *args, **kwargs):
         results = []
         for small in (10**18, 0):
-            monkeypatch.setattr(choice, "SMALL_WORK", small)
+            monkeypatch.setattr(cpu_engines, "SMALL_WORK", small)
             monkeypatch.setattr(cpu, "_calls", {})
             results.append(function(*args, **kwargs))
         return results

@@ -4,27 +4,60 @@ import subprocess
 import sys
 from itertools import product
 
-import gpupool as gp
 import pytest
 import reference
+
+import gpupool as gp
 
 # (n, kernel, stride, padding, dilation, ceil_mode, length), each computed by hand from
 #   floor((n + 2 p - d (k - 1) - 1 [+ s - 1]) / s) + 1, less one if the last window starts at or past n + p
 PYTORCH = [
-    (4, 2, 2, 0, 1, False, 2), (5, 2, 2, 0, 1, False, 2), (5, 2, 2, 0, 1, True, 3), (4, 2, 2, 0, 1, True, 2),
-    (7, 3, 2, 1, 1, False, 4), (7, 3, 2, 1, 1, True, 4), (8, 3, 2, 1, 1, False, 4), (8, 3, 2, 1, 1, True, 5),
-    (112, 3, 2, 1, 1, False, 56), (112, 3, 2, 1, 1, True, 57), (112, 3, 2, 0, 1, False, 55), (112, 3, 2, 0, 1, True, 56),
-    (224, 2, 2, 0, 1, False, 112), (225, 2, 2, 0, 1, True, 113), (35, 8, 8, 0, 1, False, 4), (35, 8, 8, 0, 1, True, 5),
+    (4, 2, 2, 0, 1, False, 2),
+    (5, 2, 2, 0, 1, False, 2),
+    (5, 2, 2, 0, 1, True, 3),
+    (4, 2, 2, 0, 1, True, 2),
+    (7, 3, 2, 1, 1, False, 4),
+    (7, 3, 2, 1, 1, True, 4),
+    (8, 3, 2, 1, 1, False, 4),
+    (8, 3, 2, 1, 1, True, 5),
+    (112, 3, 2, 1, 1, False, 56),
+    (112, 3, 2, 1, 1, True, 57),
+    (112, 3, 2, 0, 1, False, 55),
+    (112, 3, 2, 0, 1, True, 56),
+    (224, 2, 2, 0, 1, False, 112),
+    (225, 2, 2, 0, 1, True, 113),
+    (35, 8, 8, 0, 1, False, 4),
+    (35, 8, 8, 0, 1, True, 5),
     # the last window would hold only end padding and overhang: dropped (pytorch#45357, #57178; onnxruntime#16351)
-    (4, 2, 3, 1, 1, True, 2), (1, 1, 2, 0, 1, True, 1), (2, 1, 2, 0, 1, True, 1), (3, 1, 2, 0, 1, True, 2), (1, 2, 2, 1, 1, True, 1),
-    (2, 2, 3, 1, 1, True, 1), (2, 2, 4, 1, 1, True, 1), (6, 1, 3, 0, 1, True, 2), (9, 3, 3, 1, 1, True, 4), (10, 3, 4, 1, 1, True, 3),
-    (5, 4, 5, 2, 1, True, 2), (3, 4, 6, 2, 1, True, 1), (4, 3, 4, 1, 1, True, 2), (7, 5, 4, 2, 1, True, 3),
+    (4, 2, 3, 1, 1, True, 2),
+    (1, 1, 2, 0, 1, True, 1),
+    (2, 1, 2, 0, 1, True, 1),
+    (3, 1, 2, 0, 1, True, 2),
+    (1, 2, 2, 1, 1, True, 1),
+    (2, 2, 3, 1, 1, True, 1),
+    (2, 2, 4, 1, 1, True, 1),
+    (6, 1, 3, 0, 1, True, 2),
+    (9, 3, 3, 1, 1, True, 4),
+    (10, 3, 4, 1, 1, True, 3),
+    (5, 4, 5, 2, 1, True, 2),
+    (3, 4, 6, 2, 1, True, 1),
+    (4, 3, 4, 1, 1, True, 2),
+    (7, 5, 4, 2, 1, True, 3),
     # with ceil_mode a window may be longer than the axis, by less than a stride
-    (3, 4, 2, 0, 1, True, 1), (3, 4, 4, 0, 1, True, 1), (2, 4, 3, 0, 1, True, 1),
+    (3, 4, 2, 0, 1, True, 1),
+    (3, 4, 4, 0, 1, True, 1),
+    (2, 4, 3, 0, 1, True, 1),
     # a stride longer than the window (pytorch#183528): positions between windows belong to none
-    (7, 2, 3, 0, 1, False, 2), (7, 2, 3, 0, 1, True, 3), (8, 2, 3, 0, 1, True, 3), (6, 2, 4, 0, 1, True, 2),
+    (7, 2, 3, 0, 1, False, 2),
+    (7, 2, 3, 0, 1, True, 3),
+    (8, 2, 3, 0, 1, True, 3),
+    (6, 2, 4, 0, 1, True, 2),
     # dilation: the extent is d (k - 1) + 1
-    (9, 3, 1, 0, 2, False, 5), (9, 3, 2, 1, 2, False, 4), (9, 3, 2, 1, 2, True, 4), (9, 2, 2, 1, 3, True, 5), (10, 3, 3, 1, 3, True, 3),
+    (9, 3, 1, 0, 2, False, 5),
+    (9, 3, 2, 1, 2, False, 4),
+    (9, 3, 2, 1, 2, True, 4),
+    (9, 2, 2, 1, 3, True, 5),
+    (10, 3, 3, 1, 3, True, 3),
 ]
 
 
@@ -64,32 +97,39 @@ def test_same_gives_ceil_of_n_over_s(padding):
         assert d > 1 or got != "error"
 
 
-@pytest.mark.parametrize(("shape", "window", "options", "want"), [
-    ((8, 3, 225, 225), (3, 3), {"stride": 2, "padding": 1}, (8, 3, 113, 113)),
-    ((5, 5), 2, {"ceil_mode": True}, (3, 3)),
-    ((6, 5, 4), 2, {"axes": 0}, (3, 5, 4)),
-    ((6, 5, 4), (2, 3), {"axes": (-1, 0)}, (2, 5, 2)),
-    ((2, 3, 4, 5), (1, 1, 2, 2), {}, (2, 3, 2, 2)),
-    ([4, 4], [2, 2], {"stride": [1, 2], "padding": [[1, 0], [0, 0]]}, (4, 2)),
-    ((0, 6), (2,), {}, (0, 3)),
-    ((7,), (3,), {"padding": "valid"}, (2,)),
-], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "window", "options", "want"),
+    [
+        ((8, 3, 225, 225), (3, 3), {"stride": 2, "padding": 1}, (8, 3, 113, 113)),
+        ((5, 5), 2, {"ceil_mode": True}, (3, 3)),
+        ((6, 5, 4), 2, {"axes": 0}, (3, 5, 4)),
+        ((6, 5, 4), (2, 3), {"axes": (-1, 0)}, (2, 5, 2)),
+        ((2, 3, 4, 5), (1, 1, 2, 2), {}, (2, 3, 2, 2)),
+        ([4, 4], [2, 2], {"stride": [1, 2], "padding": [[1, 0], [0, 0]]}, (4, 2)),
+        ((0, 6), (2,), {}, (0, 3)),
+        ((7,), (3,), {"padding": "valid"}, (2,)),
+    ],
+    ids=str,
+)
 def test_arguments(shape, window, options, want):
     got = gp.output_shape(shape, window, **options)
     assert got == want
     assert all(type(n) is int for n in got)
 
 
-@pytest.mark.parametrize(("shape", "window", "options", "want"), [
-    ((70_000, 70_000), 2, {}, (35_000, 35_000)),  # 4.9e9 elements
-    ((2**31 + 1,), 2, {"ceil_mode": True}, (2**30 + 1,)),
-    ((2**33,), 3, {"stride": 1, "padding": 1}, (2**33,)),
-    ((65_536, 65_537, 3), (2, 2), {"axes": (0, 1)}, (32_768, 32_768, 3)),
-    ((2**40, 2**40), 2**20, {"axes": 1}, (2**40, 2**20)),
-    ((2**50,), 2, {"dilation": 2**49}, (2**48,)),
-    ((2**50,), 2**25, {"stride": 2**24, "padding": "same"}, (2**26,)),
-    ((5,), 1, {"stride": 2**61}, (1,)),
-])
+@pytest.mark.parametrize(
+    ("shape", "window", "options", "want"),
+    [
+        ((70_000, 70_000), 2, {}, (35_000, 35_000)),  # 4.9e9 elements
+        ((2**31 + 1,), 2, {"ceil_mode": True}, (2**30 + 1,)),
+        ((2**33,), 3, {"stride": 1, "padding": 1}, (2**33,)),
+        ((65_536, 65_537, 3), (2, 2), {"axes": (0, 1)}, (32_768, 32_768, 3)),
+        ((2**40, 2**40), 2**20, {"axes": 1}, (2**40, 2**20)),
+        ((2**50,), 2, {"dilation": 2**49}, (2**48,)),
+        ((2**50,), 2**25, {"stride": 2**24, "padding": "same"}, (2**26,)),
+        ((5,), 1, {"stride": 2**61}, (1,)),
+    ],
+)
 def test_sizes_past_32_bits(shape, window, options, want):
     """Python integers throughout: nothing wraps."""
     assert gp.output_shape(shape, window, **options) == want
@@ -104,5 +144,11 @@ def test_checks_take_no_longer_for_larger_numbers(taps, dilation, stride):
     """
     before = dilation * (taps - 1)
     call = f"gp.output_shape((1,), ({taps},), stride={stride}, dilation={dilation}, padding=(({before}, 0),))"
-    done = subprocess.run([sys.executable, "-c", f"import gpupool as gp; print({call})"], timeout=30, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import gpupool as gp; print({call})"],
+        timeout=30,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "(1,)"

@@ -1,7 +1,6 @@
 """Properties over random shapes, windows, strides, paddings, dilations, dtypes and memory orders."""
 
 import compare
-import gpupool as gp
 import layouts
 import numpy as np
 import pytest
@@ -11,17 +10,24 @@ from fills import FLOATS, INTEGERS, dtype_of, fill
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+import gpupool as gp
+
 # The simulator runs a Python thread for each CUDA thread: fewer and smaller examples.
-EXAMPLES, LONGEST = (25, 4) if simulated() else (300, 9)
+EXAMPLES, LONGEST = (25, 4) if simulated() else (150, 9)
+pytestmark = pytest.mark.every_engine
 few = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 # Each pair of dtypes is a kernel to compile: the table has them all, these are the ones that differ in kind.
 SOME = ("bool", "uint8", "int32", "int64", "float16", "float32", "float64", "bfloat16")
-FILLS = {"f": ["random", "ties", "special", "signed_zeros", "infinities"], "i": ["random", "ties", "limits"], "b": ["random"]}
+FILLS = {
+    "f": ["random", "ties", "special", "signed_zeros", "infinities"],
+    "i": ["random", "ties", "limits"],
+    "b": ["random"],
+}
 
 
 @st.composite
-def calls(draw, ops=("max", "avg"), dtypes=SOME):
-    """(values, arguments of `pool`): valid by the oracle's shape rule."""
+def calls(draw, backend, dtypes=SOME):
+    """(values, arguments of `pool`) that the backend can express; valid by the oracle's shape rule."""
     ndim = draw(st.integers(1, 4))
     shape = tuple(draw(st.lists(st.integers(1, LONGEST if ndim < 4 else 4), min_size=ndim, max_size=ndim)))
     count = draw(st.integers(1, min(ndim, 3)))
@@ -32,15 +38,20 @@ def calls(draw, ops=("max", "avg"), dtypes=SOME):
 
     padding = draw(st.one_of(st.sampled_from(["same", "same_lower", "valid"]), st.just("pairs")))
     arguments = {
-        "op": draw(st.sampled_from(ops)), "window": ints(1, 4), "axes": axes, "stride": draw(st.sampled_from([None, ints(1, 4)])),
+        "op": draw(st.sampled_from(["max", "avg"])),
+        "window": ints(1, 4),
+        "axes": axes,
+        "stride": draw(st.sampled_from([None, ints(1, 4)])),
         "padding": tuple(zip(ints(0, 3), ints(0, 3), strict=True)) if padding == "pairs" else padding,
-        "dilation": ints(1, 3), "ceil_mode": draw(st.booleans()),
+        "dilation": ints(1, 3),
+        "ceil_mode": draw(st.booleans()),
     }
-    dtype = draw(st.sampled_from(dtypes))
+    dtype = draw(st.sampled_from(supported(backend, dtypes)))
     if arguments["op"] == "avg":
         arguments["count_include_pad"] = draw(st.booleans())
         arguments["divisor_override"] = draw(st.sampled_from([None, None, None, 3, -2]))
-        arguments["dtype"] = draw(st.sampled_from([None, None, None, "float64", *(["int16"] if dtype in INTEGERS else [])]))
+        others = supported(backend, ["float64", "int16"] if dtype in INTEGERS else ["float64"])
+        arguments["dtype"] = draw(st.sampled_from([None, None, None, *others]))
     geometry = {k: arguments[k] for k in ("axes", "stride", "padding", "dilation", "ceil_mode")}
     try:
         reference.output_shape(shape, arguments["window"], **geometry)
@@ -57,31 +68,32 @@ def layouts_for(backend, values):
     return [name for name in names if backend.supports(values.dtype, name)]
 
 
-def possible(backend, arguments, values):
-    return backend.supports(values.dtype) and backend.supports(dtype_of(arguments.get("dtype") or "float32"))
+def supported(backend, dtypes):
+    """Those of these dtypes that the backend has."""
+    return [dtype for dtype in dtypes if backend.supports(dtype_of(dtype))]
 
 
 @few
 @given(data=st.data())
 def test_any_call_agrees_with_the_oracle(backend, data):
     """Values, dtype, shape and memory order, in any memory layout."""
-    values, arguments = data.draw(calls())
-    assume(possible(backend, arguments, values))
+    values, arguments = data.draw(calls(backend))
     layout = data.draw(st.sampled_from(layouts_for(backend, values)))
     x = backend.array(values, layout)
     got = gp.pool(x, **arguments)
     answer = reference.pool(values, **arguments)
     compare.assert_answer(backend.to_numpy(got), answer)
     if backend.strides(x) is not None:
-        compare.assert_memory_order((tuple(x.shape), backend.strides(x)), (tuple(got.shape), backend.strides(got)), answer.values.dtype)
+        compare.assert_memory_order(
+            (tuple(x.shape), backend.strides(x)), (tuple(got.shape), backend.strides(got)), answer.values.dtype
+        )
 
 
 @few
 @given(data=st.data())
 def test_memory_layout_never_matters(backend, data):
     """Every layout gives the contiguous answer, bit for bit."""
-    values, arguments = data.draw(calls())
-    assume(possible(backend, arguments, values))
+    values, arguments = data.draw(calls(backend))
     name = data.draw(st.sampled_from(layouts_for(backend, values)))
     plain, hostile = (backend.to_numpy(gp.pool(backend.array(values, layout), **arguments)) for layout in ("C", name))
     assert plain.tobytes() == np.ascontiguousarray(hostile).tobytes()
@@ -91,8 +103,8 @@ def test_memory_layout_never_matters(backend, data):
 @given(data=st.data())
 def test_out_gives_the_same_bits(backend, data):
     """`out` in any layout holds what a new array would, and nothing around it changes."""
-    values, arguments = data.draw(calls())
-    assume(possible(backend, arguments, values) and not backend.immutable)
+    values, arguments = data.draw(calls(backend))
+    assume(not backend.immutable)
     x = backend.array(values)
     want = backend.to_numpy(gp.pool(x, **arguments))
     name = data.draw(st.sampled_from([n for n in layouts_for(backend, values) if n != "readonly"]))
@@ -108,7 +120,7 @@ def test_out_gives_the_same_bits(backend, data):
 @few
 @given(data=st.data())
 def test_output_shape_is_the_results_shape(backend, data):
-    values, arguments = data.draw(calls(dtypes=("float32",)))
+    values, arguments = data.draw(calls(backend, ("float32",)))
     geometry = {k: arguments[k] for k in ("axes", "stride", "padding", "dilation", "ceil_mode")}
     got = gp.pool(backend.array(values), **arguments)
     assert tuple(got.shape) == gp.output_shape(values.shape, arguments["window"], **geometry)
@@ -118,8 +130,7 @@ def test_output_shape_is_the_results_shape(backend, data):
 @given(data=st.data())
 def test_order_of_axes_never_matters(backend, data):
     """The same axes named in another order, or counted from the end."""
-    values, arguments = data.draw(calls())
-    assume(possible(backend, arguments, values))
+    values, arguments = data.draw(calls(backend))
     count = len(arguments["axes"])
     order = data.draw(st.permutations(range(count)))
     turned = {k: tuple(v[i] for i in order) if isinstance(v, tuple) else v for k, v in arguments.items()}
@@ -135,12 +146,14 @@ def test_indices_point_at_the_values(backend, data):
     height, width = data.draw(st.tuples(st.integers(1, LONGEST), st.integers(1, LONGEST)))
     window = data.draw(st.tuples(st.integers(1, min(3, height)), st.integers(1, min(3, width))))
     padding = tuple(data.draw(st.integers(0, k - 1)) for k in window)
-    dtype = data.draw(st.sampled_from([d for d in SOME if backend.supports(dtype_of(d))]))
+    dtype = data.draw(st.sampled_from(supported(backend, SOME)))
     name = data.draw(st.sampled_from(["ties", "random"]))
     values = fill(name, np.random.default_rng(data.draw(st.integers(0, 999))), (2, height, width), dtype)
     got, where = gp.max_pool2d(backend.array(values), window, 1, padding, return_indices=True)
     got, where = backend.to_numpy(got), backend.to_numpy(where)
-    compare.assert_same_bits(where, reference.call("max_pool2d", values, kernel_size=window, stride=1, padding=padding).indices)
+    compare.assert_same_bits(
+        where, reference.call("max_pool2d", values, kernel_size=window, stride=1, padding=padding).indices
+    )
     flat = values.reshape(2, -1)
     taken = np.take_along_axis(flat, where.reshape(2, -1), axis=1).reshape(got.shape)
     assert taken.tobytes() == got.tobytes()
@@ -169,7 +182,7 @@ def test_tiled_equals_whole(backend, data):
 def test_max_of_max_is_max_of_the_larger_window(backend, data):
     """Max pooling twice, stride 1, is max pooling with the windows' sum; a window of 1 changes nothing."""
     a, b = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    dtype = data.draw(st.sampled_from(["uint8", "int32", "float32", "float64"]))
+    dtype = data.draw(st.sampled_from(supported(backend, ["uint8", "int32", "float32", "float64"])))
     values = fill("random", np.random.default_rng(data.draw(st.integers(0, 999))), (2, a + b + 2), dtype)
     x = backend.array(values)
     twice = gp.max_pool1d(gp.max_pool1d(x, a, 1), b, 1)
@@ -186,17 +199,17 @@ def test_means_lie_between_the_extremes(backend, data):
     values = fill("random", np.random.default_rng(data.draw(st.integers(0, 999))), (2, 5, 4), dtype)
     x = backend.array(values)
     arguments = {"kernel_size": 3, "stride": 2, "padding": 1}
-    mean = backend.to_numpy(gp.avg_pool2d(x, **arguments, count_include_pad=False, dtype="float64"))
+    mean = backend.to_numpy(gp.avg_pool2d(x, **arguments, count_include_pad=False)).astype(np.float64)
     highest = backend.to_numpy(gp.max_pool2d(x, **arguments)).astype(np.float64)
-    assert (mean <= highest + 1e-12 * abs(highest)).all()
-    assert mean.max() <= values.max()
-    assert mean.min() >= values.min()
+    slack = 2.0 ** (-9 if dtype == "float16" else -22) * abs(highest)
+    assert (mean <= highest + slack).all()
+    assert mean.min() >= values.min() - slack.max()
 
 
 @pytest.mark.parametrize("size", range(1, 4))
 def test_global_pooling_is_one_window(backend, size):
-    """Global pooling, a window over the whole plane, and `pool` over the last axes agree bit for bit for max and integers."""
-    values = fill("random", np.random.default_rng(size), (2, *(3, 2, 4)[:size]), "int32")
+    """Global pooling, a window over the whole plane and `pool` over the last axes: the same bits for integers."""
+    values = fill("random", np.random.default_rng(size), (2, *(3, 2, 4)[:size]), "uint8")
     x, plane = backend.array(values), values.shape[1:]
     for op in ("max", "avg"):
         whole = backend.to_numpy(getattr(gp, f"global_{op}_pool{size}d")(x))

@@ -17,9 +17,15 @@ def values(name, x, **kwargs):
 
 def test_the_three_pictures():
     assert values("max_pool2d", PICTURE, kernel_size=2) == [
-        [[5, 7], [13, 15]], [[21, 23], [29, 31]], [[37, 39], [45, 47]]]
+        [[5, 7], [13, 15]],
+        [[21, 23], [29, 31]],
+        [[37, 39], [45, 47]],
+    ]
     assert values("avg_pool2d", PICTURE, kernel_size=2) == [
-        [[2.5, 4.5], [10.5, 12.5]], [[18.5, 20.5], [26.5, 28.5]], [[34.5, 36.5], [42.5, 44.5]]]
+        [[2.5, 4.5], [10.5, 12.5]],
+        [[18.5, 20.5], [26.5, 28.5]],
+        [[34.5, 36.5], [42.5, 44.5]],
+    ]
     assert values("global_avg_pool2d", PICTURE) == [[[7.5]], [[23.5]], [[39.5]]]
     assert values("global_max_pool2d", PICTURE, keepdims=False) == [15, 31, 47]
 
@@ -34,7 +40,10 @@ def test_padding_counts_only_if_included():
 def test_overhang_of_ceil_mode_never_counts():
     assert values("avg_pool1d", [1.0, 2.0, 6.0], kernel_size=2, ceil_mode=True) == [1.5, 6]
     # the second window covers 8, one padding element that counts and nothing past it
-    assert values("avg_pool1d", [3.0, 5.0, 8.0], kernel_size=3, stride=2, padding=((0, 1),), ceil_mode=True) == [16 / 3, 4]
+    assert values("avg_pool1d", [3.0, 5.0, 8.0], kernel_size=3, stride=2, padding=((0, 1),), ceil_mode=True) == [
+        16 / 3,
+        4,
+    ]
 
 
 def test_ceil_mode_drops_a_window_in_the_end_padding():
@@ -46,7 +55,9 @@ def test_ceil_mode_drops_a_window_in_the_end_padding():
 def test_dilation_keeps_its_phase_in_the_begin_padding():
     # taps -1, 1, 3 then 0, 2, 4
     assert values("max_pool1d", [9, 1, 8, 2, 7], kernel_size=3, stride=1, dilation=2, padding=((1, 0),)) == [2, 9]
-    answer = reference.call("max_pool1d", np.array([9, 1, 8, 2, 7]), kernel_size=3, stride=1, dilation=2, padding=((1, 0),))
+    answer = reference.call(
+        "max_pool1d", np.array([9, 1, 8, 2, 7]), kernel_size=3, stride=1, dilation=2, padding=((1, 0),)
+    )
     assert answer.indices.tolist() == [3, 0]
     assert values("avg_pool1d", [9.0, 1, 8, 2, 7], kernel_size=3, stride=1, dilation=2, padding=((1, 0),)) == [1, 8]
 
@@ -82,7 +93,9 @@ def test_indices_are_flat_within_the_pooled_axes():
     x[0, 1, 2] = x[1, 0, 1] = 1
     assert reference.call("max_pool2d", x, kernel_size=(2, 3)).indices.ravel().tolist() == [5, 1]
     last = np.moveaxis(x, 0, -1)
-    assert reference.call("max_pool2d", last, kernel_size=(2, 3), data_format="channels_last").indices.ravel().tolist() == [5, 1]
+    assert reference.call(
+        "max_pool2d", last, kernel_size=(2, 3), data_format="channels_last"
+    ).indices.ravel().tolist() == [5, 1]
 
 
 def test_exact_integers():
@@ -91,16 +104,38 @@ def test_exact_integers():
     assert values("avg_pool1d", x, kernel_size=4) == [2.0**63]
     assert values("avg_pool1d", x, kernel_size=4, dtype="int64") == [top]
     assert values("avg_pool1d", np.array([top, -top - 1, 1, 0]), kernel_size=4) == [0]
-    assert values("avg_pool1d", np.array([2**64 - 1, 2**64 - 2], np.uint64), kernel_size=2, dtype="uint64") == [2**64 - 2]
+    assert values("avg_pool1d", np.array([2**64 - 1, 2**64 - 2], np.uint64), kernel_size=2, dtype="uint64") == [
+        2**64 - 2
+    ]
 
 
 def test_half_to_even_and_saturation():
-    assert values("avg_pool1d", np.array([0, 1, 1, 2, 2, 3, -1, 0, -1, -2]), kernel_size=2, dtype="int8") == [0, 2, 2, 0, -2]
-    assert values("avg_pool1d", [300.0, 300, -5, -5, math.nan, 1, math.inf, 0], kernel_size=2, dtype="uint8") == [255, 0, 0, 255]
+    assert values("avg_pool1d", np.array([0, 1, 1, 2, 2, 3, -1, 0, -1, -2]), kernel_size=2, dtype="int8") == [
+        0,
+        2,
+        2,
+        0,
+        -2,
+    ]
+    assert values("avg_pool1d", [300.0, 300, -5, -5, math.nan, 1, math.inf, 0], kernel_size=2, dtype="uint8") == [
+        255,
+        0,
+        0,
+        255,
+    ]
 
 
 def test_result_dtypes():
-    table = {"bool": "f4", "int8": "f4", "uint16": "f4", "int32": "f8", "uint32": "f8", "uint64": "f8", "float16": "f2", "float64": "f8"}
+    table = {
+        "bool": "f4",
+        "int8": "f4",
+        "uint16": "f4",
+        "int32": "f8",
+        "uint32": "f8",
+        "uint64": "f8",
+        "float16": "f2",
+        "float64": "f8",
+    }
     for dtype, want in table.items():
         assert reference.call("avg_pool1d", np.zeros(2, dtype), kernel_size=2).values.dtype == want
 
@@ -128,11 +163,17 @@ def test_ulps():
     assert reference.ulp(Fraction(0), "float16") == Fraction(1, 2**24)
 
 
-@pytest.mark.parametrize("bad", [
-    {"shape": (4,), "window": (5,)}, {"shape": (4,), "window": (2,), "padding": 3}, {"shape": (0,), "window": (1,)},
-    {"shape": (2,), "window": (2,), "dilation": 3, "padding": 1, "stride": 1, "ceil_mode": True},
-    {"shape": (1,), "window": (2,), "dilation": 4, "padding": ((2, 3),), "stride": 1},
-], ids=str)
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"shape": (4,), "window": (5,)},
+        {"shape": (4,), "window": (2,), "padding": 3},
+        {"shape": (0,), "window": (1,)},
+        {"shape": (2,), "window": (2,), "dilation": 3, "padding": 1, "stride": 1, "ceil_mode": True},
+        {"shape": (1,), "window": (2,), "dilation": 4, "padding": ((2, 3),), "stride": 1},
+    ],
+    ids=str,
+)
 def test_what_cannot_be_pooled(bad):
     with pytest.raises(reference.Rejected):
         reference.output_shape(**bad)

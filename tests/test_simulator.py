@@ -2,10 +2,11 @@
 
 import threading
 
-import gpupool as gp
 import numpy as np
 import pytest
 import reference
+
+import gpupool as gp
 
 pytestmark = pytest.mark.simulator_only
 X = np.arange(2 * 4 * 6, dtype=np.float32).reshape(2, 4, 6)
@@ -96,7 +97,12 @@ def test_an_empty_result_launches_nothing(backend, launches):
 
 def test_an_error_launches_nothing(backend, launches):
     x = backend.array(X)
-    for arguments in ({"kernel_size": 0}, {"kernel_size": 9}, {"kernel_size": 2, "padding": 2}, {"kernel_size": 2, "out": X}):
+    for arguments in (
+        {"kernel_size": 0},
+        {"kernel_size": 9},
+        {"kernel_size": 2, "padding": 2},
+        {"kernel_size": 2, "out": X},
+    ):
         with pytest.raises((ValueError, TypeError)):
             gp.max_pool2d(x, **arguments)
     assert launches == []

@@ -7,10 +7,11 @@ import textwrap
 from concurrent.futures import ThreadPoolExecutor
 
 import compare
-import gpupool as gp
 import numpy as np
 import pytest
 import reference
+
+import gpupool as gp
 
 pytestmark = pytest.mark.cpu_only
 RNG = np.random.default_rng(7)
@@ -91,7 +92,12 @@ def python(script, **environment):
     """Run a script in a process of its own; its output."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", "-c", textwrap.dedent(script)],
-        capture_output=True, text=True, timeout=120, env={**os.environ, **environment}, check=False)
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from gpupool.geometry import Layout, contiguous_strides, lowest, make_layout, out_order
 from gpupool.kernels.cpu import jit
-from gpupool.kernels.cpu.choice import Stage, choose_engine
 from gpupool.plan import Plan, Request, check_outs, choose, fail, make_plan
 from gpupool.threads import run_pieces
+
+from .cpu_engines import Stage, choose_engine
 
 INT64 = np.dtype(np.int64)
 # Below two of these the work stays on one thread: handing it over costs 13 us, in which 100 k elements are pooled.

@@ -40,7 +40,7 @@ class Launch(NamedTuple):
     block: int
     geometry: Geometry
     walk: Walk
-    count: int
+    units: int
     x_start: int
     y_start: int
 
@@ -92,11 +92,11 @@ def parts(g: Geometry) -> list[tuple[Geometry, int, int]]:
     lengths = {"outer": g.outer.n, "outer2": g.outer2.n, "inner": g.inner.n, "d": g.d.out, "h": g.h.out, "w": g.w.out}
     name = max(lengths, key=lambda k: lengths[k])
     half = 1 << ((lengths[name] - 1).bit_length() - 1)
-    whole = getattr(g, name)
+    whole: Any = getattr(g, name)
     halves = []
     for start, stop in ((0, half), (half, lengths[name])):
         if isinstance(whole, Axis):
-            piece, at_x = whole._replace(out=stop - start, before=whole.before - start * whole.s), 0
+            piece: Any = whole._replace(out=stop - start, before=whole.before - start * whole.s), 0
         else:
             piece, at_x = whole._replace(n=stop - start), start * whole.xs
         for one, x, y in parts(g._replace(**{name: piece})):

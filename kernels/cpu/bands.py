@@ -67,12 +67,12 @@ def make_sizes(g, band, item, runs):
             direct, columns = 2, w.out
     lines = band + (extent(h.k, h.d) - 1) // h.s
     line = columns * channels
-    used = min(columns * w.s - w.before, w.n)
+    used = columns * w.s - w.before
     room = (lines * h.s * line + extent(w.k, w.d) * channels + 127) // 64 * 64
     even = h.before == 0 and (h.out - 1) * h.s + extent(h.k, h.d) <= h.n and runs == 1
     dense = h.ys == line and w.ys == channels and (channels == 1 or g.inner.ys == 1)
     phases = 1 if direct else w.s
-    return Sizes(band, direct, phases, lines, lines * h.s, line, line * item, used, item, room * item, runs,
+    return Sizes(band, direct, phases, lines, lines * h.s, line, line * item, used if used < w.n else w.n, item, room * item, runs,
                  int(even and dense), 0)  # fmt: skip
 
 
@@ -86,7 +86,8 @@ def column_runs(w, divisor):
         if divisor != 0:
             count, end = 1, w.out
         elif start >= w.count_from and start + reach <= w.count_to:
-            end = min(w.out, (w.count_to - reach + w.before) // w.s + 1)
+            end = (w.count_to - reach + w.before) // w.s + 1
+            end = end if end < w.out else w.out
         if runs and runs[-1] == count:
             runs[-2] = end
         else:

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..codecs import Plain
-from ..window import Geometry, extent
-from .bands import band_tables, bands
-from .point import point, point_indices
-from .whole import whole_finish, whole_parts
+from gpupool.kernels.codecs import Plain
+from gpupool.kernels.cpu.bands import band_tables, bands
+from gpupool.kernels.cpu.point import point, point_indices
+from gpupool.kernels.cpu.whole import whole_finish, whole_parts
+from gpupool.kernels.window import Geometry, extent
 
 # Taps in all outputs up to which the point engine runs: it needs no buffers (2 us a call less) and compiles in a fifth
 # of the time. At 512 taps the two take equally long.
