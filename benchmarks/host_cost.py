@@ -98,7 +98,7 @@ def no_gpu_needed(launch: Callable[..., tuple] = lambda *_: (0,)) -> Iterator[No
     from gpupool.backends import cuda, cuda_arrays, cuda_launch
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.dict(sys.modules, {"cupy": FakeCupy}))  # type: ignore[dict-item]
+        stack.enter_context(mock.patch.dict(sys.modules, {"cupy": FakeCupy}))
         stack.enter_context(mock.patch.dict(cuda._calls, clear=True))
         stack.enter_context(mock.patch.dict(cuda_arrays._libraries, clear=True))
         stack.enter_context(mock.patch.object(cuda_launch, "load", return_value=1))

@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for the cubins and report.json")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows: list[dict[str, Any]] = []
     print(
         f"{'variant':<62} {'regs':>4} {'spill':>5} {'instr':>5} {'out/thr':>7} {'per out':>7} {'load':>4} {'store':>5}"
     )

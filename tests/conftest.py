@@ -65,10 +65,9 @@ def _engines_for_large_arrays(request, monkeypatch):
     """For the numpy-fast backend: no array is too small for the fast engines."""
     parameters = getattr(getattr(request.node, "callspec", None), "params", {})
     if str(parameters.get("backend")) == FAST:
-        from gpupool.backends import cpu
-        from gpupool.kernels.cpu import choice
+        from gpupool.backends import cpu, cpu_engines
 
-        monkeypatch.setattr(choice, "SMALL_WORK", 0)
+        monkeypatch.setattr(cpu_engines, "SMALL_WORK", 0)
         monkeypatch.setattr(cpu, "_calls", {})
 
 

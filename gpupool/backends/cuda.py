@@ -59,7 +59,7 @@ class Call:
         )
         ready: dict[tuple, Any] = {}
         for launch, at_x, at_y in found.runs:
-            key = (launch.kernel.key, launch.geometry, launch.walk, launch.count)
+            key = (launch.kernel.key, launch.geometry, launch.walk, launch.units)
             if key not in ready:
                 ready[key] = PreparedSimulation(launch) if SIMULATED else Prepared(launch, x.device or 0)
             self.runs.append(
@@ -71,7 +71,10 @@ class Call:
         return x + self.x_bytes[1] <= y + self.y_bytes[0] or y + self.y_bytes[1] <= x + self.x_bytes[0]
 
     def __call__(self, stream: int, x: int, y: int, where: int | None) -> None:
-        """On the call's device, which is current: pool x into y, and the positions into `where`, which has y's strides in elements; all by their addresses."""
+        """Pool x into y, and the positions into `where`, all by their addresses; the call's device is current.
+
+        `where` has y's strides in elements.
+        """
         _launched.call = self
         if SIMULATED:
             self._simulate(x, y, where)
@@ -269,7 +272,7 @@ def overlap(x: View, y: View) -> bool:
     if not np.may_share_memory(a, b):
         return False
     try:
-        return np.shares_memory(a, b, max_work=100_000)
+        return np.shares_memory(a, b, max_work=100_000)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 

@@ -96,10 +96,12 @@ def parts(g: Geometry) -> list[tuple[Geometry, int, int]]:
     halves = []
     for start, stop in ((0, half), (half, lengths[name])):
         if isinstance(whole, Axis):
-            piece: Any = whole._replace(out=stop - start, before=whole.before - start * whole.s), 0
+            piece: Any = whole._replace(out=stop - start, before=whole.before - start * whole.s)
+            at_x = 0
         else:
             piece, at_x = whole._replace(n=stop - start), start * whole.xs
-        for one, x, y in parts(g._replace(**{name: piece})):
+        changed: dict[str, Any] = {name: piece}
+        for one, x, y in parts(g._replace(**changed)):
             halves.append((one, x + at_x, y + start * whole.ys))
     return halves
 
@@ -117,8 +119,9 @@ def planned(plan: Plan, strides: tuple[int, ...], y_strides: tuple[int, ...], pl
     """The launches for arrays with these strides in elements, at these addresses modulo 16."""
     layout = make_layout(plan, strides, y_strides)
     red, x_codec, y_codec = choose(plan, wide=False)
-    types = (plan.dtype, plan.out_dtype)
-    op = Operator(red, x_codec, y_codec, *types, *map(payload, types), plan.request.indices)
+    x_dtype, y_dtype = plan.dtype, plan.out_dtype
+    payloads = payload(x_dtype), payload(y_dtype)
+    op = Operator(red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1], plan.request.indices)
     low = lowest(plan.shape, strides), lowest(plan.out_shape, y_strides)
     offset_bits = 32 if max(layout.x_span, layout.y_span) <= INT32 else 64
     runs = []

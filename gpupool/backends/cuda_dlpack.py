@@ -71,10 +71,10 @@ class Owned:
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype, device: int) -> None:
         self.shape, self.dtype, self.device = shape, dtype, device
+        self.taken = False
         cu = cuda_launch.driver()
         size = max(math.prod(shape) * dtype.itemsize, 1)
         self.address = int(cuda_launch.check(cu.cuMemAllocAsync(size, 0)))
-        self.taken = False
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """CUDA and the device's number."""
@@ -101,7 +101,7 @@ class Owned:
         return _new(ctypes.addressof(managed), b"dltensor", None)
 
     def __del__(self) -> None:
-        if not self.taken and getattr(self, "address", 0):
+        if not self.taken and hasattr(self, "address"):
             free(self.address, self.device)
 
 

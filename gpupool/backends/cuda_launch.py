@@ -127,7 +127,7 @@ def numbers(launch: Launch) -> list[tuple[int, int]]:
     for axis in (g.d, g.h, g.w):
         packed += [(v, narrow) for v in axis[:8]] + [(axis.xs, wide), (axis.ys, wide)]
     walk = [(v, narrow) for one in launch.walk for v in one]
-    return [*packed, (g.divisor, narrow), *walk, (launch.count, narrow)]
+    return [*packed, (g.divisor, narrow), *walk, (launch.units, narrow)]
 
 
 class Arguments:
@@ -183,7 +183,7 @@ class PreparedSimulation:
         launch = self.launch
         with _lock:
             self.kernel[launch.grid, launch.block](
-                *[Flat(*m) for m in memories], launch.geometry, launch.walk, launch.count
+                *[Flat(*m) for m in memories], launch.geometry, launch.walk, launch.units
             )
 
 

@@ -72,8 +72,9 @@ def make_sizes(g, band, item, runs):
     even = h.before == 0 and (h.out - 1) * h.s + extent(h.k, h.d) <= h.n and runs == 1
     dense = h.ys == line and w.ys == channels and (channels == 1 or g.inner.ys == 1)
     phases = 1 if direct else w.s
-    return Sizes(band, direct, phases, lines, lines * h.s, line, line * item, used if used < w.n else w.n, item, room * item, runs,
-                 int(even and dense), 0)  # fmt: skip
+    used = used if used < w.n else w.n
+    whole_rows = int(even and dense)
+    return Sizes(band, direct, phases, lines, lines * h.s, line, line * item, used, item, room * item, runs, whole_rows, 0)
 
 
 def column_runs(w, divisor):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from gpupool.backends import cuda_dlpack, cuda_launch
 
 pytestmark = pytest.mark.cpu_only
@@ -39,7 +40,14 @@ def test_round_trip(driver, dtype):
     capsule = owned.__dlpack__(stream=77)
     shape, strides, found, address, device, readonly, _ = cuda_dlpack.from_capsule(capsule)
     item = np.dtype(dtype).itemsize
-    assert (shape, strides, found, address, device, readonly) == ((2, 3), (3 * item, item), np.dtype(dtype), 0x7000, 0, False)
+    assert (shape, strides, found, address, device, readonly) == (
+        (2, 3),
+        (3 * item, item),
+        np.dtype(dtype),
+        0x7000,
+        0,
+        False,
+    )
     assert driver == [("alloc", 6 * item, 0), ("create", 2), ("record", 5, 0), ("wait", 77, 5, 0), ("destroy", 5)]
     assert owned.__dlpack_device__() == (2, 0)
     structure = cuda_dlpack._get(capsule, b"dltensor")
