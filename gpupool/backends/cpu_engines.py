@@ -8,6 +8,7 @@ import numpy as np
 
 from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu.bands import band_tables, bands
+from gpupool.kernels.cpu.lines import line_functions
 from gpupool.kernels.cpu.point import point, point_indices
 from gpupool.kernels.cpu.whole import whole_finish, whole_parts
 from gpupool.kernels.window import Geometry, extent
@@ -98,8 +99,9 @@ def choose_engine(g: Geometry, kinds: tuple, codecs: tuple, red: Any, indices: b
     band = band_rows(g)
     if band_bytes(g, band, acc) > BUFFER_BYTES:
         return anyhow
-    stage = Stage(bands, (), (*kinds, acc, red.neutral(loaded), *codecs, red), rows_of(g))
-    return Choice(g, (stage,), band_tables(g, band, acc.itemsize))
+    items = (kinds[0].itemsize, kinds[1].itemsize, acc.itemsize)
+    lines = line_functions(*kinds, acc, *codecs, red)
+    return Choice(g, (Stage(bands, (), (), rows_of(g)),), band_tables(g, band, items, lines))
 
 
 def folded(g: Geometry) -> Geometry:

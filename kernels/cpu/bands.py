@@ -20,17 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..window import extent, first_tap, tap_count, tap_range
-from .jit import called, kernel, pointer, unpack
-from .lines import (
-    copy_line,
-    fill_line,
-    load_line,
-    load_pairs,
-    load_taps,
-    merge_lines,
-    split_line,
-    store_line,
-)
+from .jit import called, invoke, kernel, pointer, unpack
+from .lines import Lines
 from .point import row_offsets
 
 
@@ -49,15 +40,20 @@ class Sizes(NamedTuple):
     size: int  # bytes of one of the rotating buffers
     runs: int  # runs of output columns with one divisor
     end_to_end: int  # output rows lie end to end and have one divisor
+    x_item: int  # bytes of an element of x, and of y
+    y_item: int
     base: int  # address of the first of four rotating buffers; two more follow for windows with depth
 
 
+INT64 = np.dtype(np.int64)
 GEOMETRY = 40  # integers that a Geometry takes
+SIZES = len(Sizes._fields)
 
 
-def make_sizes(g, band, item, runs):
+def make_sizes(g, band, runs, items):
     """The buffers for bands of this many output rows, without an address yet."""
     w, h, channels = g.w, g.h, g.inner.n
+    x_item, y_item, item = items
     columns = w.out + (extent(w.k, w.d) - 1) // w.s
     direct = 0
     if w.before == 0 and (w.out - 1) * w.s + extent(w.k, w.d) <= w.n:
@@ -74,7 +70,10 @@ def make_sizes(g, band, item, runs):
     phases = 1 if direct else w.s
     used = used if used < w.n else w.n
     whole_rows = int(even and dense)
-    return Sizes(band, direct, phases, lines, lines * h.s, line, line * item, used, item, room * item, runs, whole_rows, 0)
+    slots, size = lines * h.s, room * item
+    return Sizes(
+        band, direct, phases, lines, slots, line, line * item, used, item, size, runs, whole_rows, x_item, y_item, 0
+    )
 
 
 def column_runs(w, divisor):
@@ -97,17 +96,33 @@ def column_runs(w, divisor):
     return runs
 
 
-def band_tables(g, band, item):
-    """The integers that follow the Geometry in memory: the sizes, then the runs."""
+def band_tables(g, band, items, lines):
+    """The integers that follow the Geometry in memory: the sizes, the passes' addresses, then the runs.
+
+    `items` are the bytes of an element of x, of y and of an accumulator.
+    """
     runs = column_runs(g.w, g.divisor)
-    return (*make_sizes(g, band, item, len(runs) // 3), *runs)
+    return (*make_sizes(g, band, len(runs) // 3, items), *lines, *runs)
 
 
 @called
-def unpack_sizes(packed):
-    """The sizes that `band_tables` laid out behind a Geometry."""
-    p = pointer(packed + 8 * GEOMETRY, np.dtype(np.int64))
-    return Sizes(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12])
+def unpack_sizes(packed, base):
+    """The sizes that `band_tables` laid out behind a Geometry, with the buffers' address."""
+    p = pointer(packed + 8 * GEOMETRY, INT64)
+    return Sizes(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], base)
+
+
+@called
+def unpack_lines(packed):
+    """The passes' addresses."""
+    p = pointer(packed + 8 * (GEOMETRY + SIZES), INT64)
+    return Lines(p[0], p[1], p[2], p[3], p[4], p[5], p[6])
+
+
+@called
+def merge(f, k, a, b, c, d, n, dst):
+    """dst = the first k (1 to 4) of the lines a, b, c, d combined in this order, n elements."""
+    invoke(f.merge, (k, a, b, c, d, n, dst))
 
 
 @called
@@ -120,7 +135,7 @@ def other_buffer(z, one, two, three):
 
 
 @called
-def double(src, k, step, n, z, acc_type, red):
+def double(f, src, k, step, n, z):
     """Combine k taps `step` elements apart by doubling; returns the result's address.
 
     `power` holds windows of p taps, `whole` the taps combined so far, earlier ones first: that keeps the order of ties.
@@ -133,14 +148,14 @@ def double(src, k, step, n, z, acc_type, red):
             else:
                 to = other_buffer(z, power, whole, src)
                 tail = power + done * step * z.item
-                merge_lines(2, whole, tail, tail, tail, n, to, acc_type, red)
+                merge(f, 2, whole, tail, tail, tail, n, to)
                 whole = to
             done += p
         if done == k:
             return whole
         to = other_buffer(z, power, whole, src)
         # The longest shift that is still to come bounds what must be right.
-        merge_lines(2, power, power + p * step * z.item, power, power, n + (k - 2 * p) * step, to, acc_type, red)
+        merge(f, 2, power, power + p * step * z.item, power, power, n + (k - 2 * p) * step, to)
         power, p = to, 2 * p
 
 
@@ -151,13 +166,13 @@ def tap_shift(j, s, d, block, step):
 
 
 @called
-def combine_taps(src, axis, block, step, n, z, acc_type, red):
+def combine_taps(f, src, axis, block, step, n, z):
     """Combine the taps along one axis for n outputs; returns the result's address (src itself for one tap)."""
     k, s, d = axis.k, axis.s, axis.d
     if k == 1:
         return src
     if k > 4 and s == 1:
-        return double(src, k, d * step, n, z, acc_type, red)
+        return double(f, src, k, d * step, n, z)
     block, step = block * z.item, step * z.item
     whole, done = src, 1
     while done < k:
@@ -166,132 +181,128 @@ def combine_taps(src, axis, block, step, n, z, acc_type, red):
         c = src + tap_shift(done + 1, s, d, block, step) if more > 1 else b
         e = src + tap_shift(done + 2, s, d, block, step) if more > 2 else b
         to = other_buffer(z, whole, src, src)
-        merge_lines(more + 1, whole, b, c, e, n, to, acc_type, red)
+        merge(f, more + 1, whole, b, c, e, n, to)
         whole, done = to, done + more
     return whole
 
 
 @called
-def load_row(x, at, w, channels, z, dst, acc_type, codec, red):
+def load_row(f, x, w, channels, z, dst):
     """One input row: reduced across, or dealt to its phases with `before` columns of margin in front."""
-    block = z.slots * z.line_bytes
+    block, before, item = z.slots * z.line_bytes, w.before, z.item
     if z.direct == 2:
-        load_pairs(x, at, z.line, dst, acc_type, codec, red)
+        invoke(f.load_pairs, (x, z.line, dst))
     elif z.direct == 1:
-        load_taps(x, at, w.d * w.xs, w.k, z.line, dst, acc_type, codec, red)
+        invoke(f.load_taps, (x, w.d * w.xs, w.k, z.line, dst))
     elif w.s == 1:
-        step = w.xs if channels == 1 else 1
-        load_line(x, at, step, z.used * channels, dst + w.before * channels * z.item, acc_type, codec, red)
+        step = w.xs if channels == 1 else np.int64(1)
+        invoke(f.load, (x, step, z.used * channels, dst + before * channels * item))
     elif channels == 1 and w.s == 2 and w.xs == 1:
-        even = dst + w.before % 2 * block + w.before // 2 * z.item
-        odd = dst + (w.before + 1) % 2 * block + (w.before + 1) // 2 * z.item
-        split_line(x, at, z.used, even, odd, acc_type, codec, red)
+        even = dst + before % 2 * block + before // 2 * item
+        odd = dst + (before + 1) % 2 * block + (before + 1) // 2 * item
+        invoke(f.split, (x, z.used, even, odd))
     elif channels == 1:
         for q in range(w.s if w.s < z.used else z.used):
-            to = dst + (w.before + q) % w.s * block + (w.before + q) // w.s * z.item
-            load_line(x, at + q * w.xs, w.s * w.xs, (z.used - q + w.s - 1) // w.s, to, acc_type, codec, red)
+            to = dst + (before + q) % w.s * block + (before + q) // w.s * item
+            invoke(f.load, (x + q * w.xs * z.x_item, w.s * w.xs, (z.used - q + w.s - 1) // w.s, to))
     else:
         for i in range(z.used):
-            to = dst + (w.before + i) % w.s * block + (w.before + i) // w.s * channels * z.item
-            load_line(x, at + i * w.xs, 1, channels, to, acc_type, codec, red)
+            to = dst + (before + i) % w.s * block + (before + i) // w.s * channels * item
+            invoke(f.load, (x + i * w.xs * z.x_item, np.int64(1), channels, to))
 
 
 @called
-def load_band(x, at, g, z, sh, needed, loaded, acc_type, neutral, codec, red):
-    """Input rows sh .. sh + needed - 1 of one plane into their row phases; rows of padding become neutral."""
+def load_band(f, x, g, z, sh, needed, loaded):
+    """Input rows sh .. sh + needed - 1 of the plane at x into their row phases; rows of padding become neutral."""
     for r in range(needed):
         dst = loaded + (r % g.h.s * z.lines + r // g.h.s) * z.line_bytes
         if 0 <= sh + r < g.h.n:
-            load_row(x, at + (sh + r) * g.h.xs, g.w, g.inner.n, z, dst, acc_type, codec, red)
+            load_row(f, x + (sh + r) * g.h.xs * z.x_item, g.w, g.inner.n, z, dst)
         else:
             for p in range(z.phases):
-                fill_line(dst + p * z.slots * z.line_bytes, z.line, neutral, acc_type)
+                invoke(f.fill, (dst + p * z.slots * z.line_bytes, z.line))
 
 
 @called
-def reduce_plane(g, z, count, loaded, acc_type, red):
+def reduce_plane(f, g, z, count, loaded):
     """Across, then down: the windows of one loaded band, `count` output rows of z.line elements."""
     across = loaded
     if z.direct == 0:
         block = z.slots * z.line
-        across = combine_taps(loaded, g.w, block, g.inner.n, block, z, acc_type, red)
-    return combine_taps(across, g.h, z.lines * z.line, z.line, count * z.line, z, acc_type, red)
+        across = combine_taps(f, loaded, g.w, block, g.inner.n, block, z)
+    return combine_taps(f, across, g.h, z.lines * z.line, z.line, count * z.line, z)
 
 
 @called
-def reduce_depth(x, at, g, z, sd, sh, count, acc_type, neutral, codec, red):
+def reduce_depth(f, x, g, z, sd, sh, count):
     """All planes of a window combined, in order: the address of `count` output rows that are ready to be finished."""
     loaded = z.base if z.direct else z.base + 6 * z.size
     d0, d1 = tap_range(sd, 0, g.d.n, g.d.k, g.d.d)
     needed = (count - 1) * g.h.s + extent(g.h.k, g.h.d)
-    whole = loaded
+    whole, n = loaded, count * z.line
     for jd in range(d0, d1):
-        plane = at + (sd + jd * g.d.d) * g.d.xs
-        load_band(x, plane, g, z, sh, needed, loaded, acc_type, neutral, codec, red)
-        reduced = reduce_plane(g, z, count, loaded, acc_type, red)
+        load_band(f, x + (sd + jd * g.d.d) * g.d.xs * z.x_item, g, z, sh, needed, loaded)
+        reduced = reduce_plane(f, g, z, count, loaded)
         if d1 - d0 == 1:
             return reduced
         if jd == d0:
             whole = z.base + 4 * z.size
-            copy_line(reduced, count * z.line, whole, acc_type)
+            merge(f, 1, reduced, reduced, reduced, reduced, n, whole)
         else:
             to = z.base + (5 if whole == z.base + 4 * z.size else 4) * z.size
-            merge_lines(2, whole, reduced, reduced, reduced, count * z.line, to, acc_type, red)
+            merge(f, 2, whole, reduced, reduced, reduced, n, to)
             whole = to
     return whole
 
 
 @called
-def store_row(src, y, at, g, z, runs, others, acc_type, codec, red):
+def store_row(f, src, y, g, z, runs, others):
     """One output row, run by run of columns with one divisor; `others` is the divisor's share of the other axes."""
     channels = g.inner.n
     for r in range(z.runs):
         frm, to = runs[3 * r], runs[3 * r + 1]
         count = g.divisor if g.divisor != 0 else runs[3 * r + 2] * others
+        first, at = src + frm * channels * z.item, y + frm * g.w.ys * z.y_item
         if channels == 1:
-            store_line(src + frm * z.item, to - frm, y, at + frm * g.w.ys, g.w.ys, acc_type, codec, red, count)
+            invoke(f.store, (first, to - frm, at, g.w.ys, count))
         elif g.w.ys == channels and g.inner.ys == 1:
-            n = (to - frm) * channels
-            store_line(src + frm * channels * z.item, n, y, at + frm * channels, 1, acc_type, codec, red, count)
+            invoke(f.store, (first, (to - frm) * channels, at, np.int64(1), count))
         else:
-            for o in range(frm, to):
-                part = src + o * channels * z.item
-                store_line(part, channels, y, at + o * g.w.ys, g.inner.ys, acc_type, codec, red, count)
+            for o in range(to - frm):
+                at_pixel = at + o * g.w.ys * z.y_item
+                invoke(f.store, (first + o * channels * z.item, channels, at_pixel, g.inner.ys, count))
 
 
 @called
-def store_band(whole, y, at, g, z, runs, sd, oh, count, acc_type, codec, red):
+def store_band(f, whole, y, g, z, runs, sd, oh, count):
     """`count` output rows, finished: at once where they lie end to end, else row by row."""
     h = g.h
     depth = tap_count(sd, g.d.count_from, g.d.count_to, g.d.k, g.d.d)
     if z.end_to_end:
         divisor = g.divisor if g.divisor != 0 else runs[2] * depth * h.k
-        store_line(whole, count * z.line, y, at, 1, acc_type, codec, red, divisor)
+        invoke(f.store, (whole, count * z.line, y, np.int64(1), divisor))
         return
     for r in range(count):
         others = depth * tap_count(first_tap(oh + r, h.s, h.before), h.count_from, h.count_to, h.k, h.d)
-        store_row(whole + r * z.line_bytes, y, at + r * h.ys, g, z, runs, others, acc_type, codec, red)
+        store_row(f, whole + r * z.line_bytes, y + r * h.ys * z.y_item, g, z, runs, others)
 
 
 @kernel
-def bands(x_address, y_address, packed, start, stop, x_type, y_type, acc_type, neutral, x_codec, y_codec, red):
-    """Output rows start .. stop - 1, z.band rows at a time."""
-    x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpack(packed)
-    z = unpack_sizes(packed)
-    runs = pointer(packed + 8 * (GEOMETRY + len(z)), np.dtype(np.int64))
-    store = np.empty((z.phases + 6) * z.size // z.item, acc_type)
-    base = np.int64(store.ctypes.data)
-    z = Sizes(z.band, z.direct, z.phases, z.lines, z.slots, z.line, z.line_bytes, z.used, z.item, z.size, z.runs,
-              z.end_to_end, base)  # fmt: skip
+def bands(x, y, packed, start, stop):
+    """Output rows start .. stop - 1, z.band rows at a time. Knows no types: compiled once."""
+    g, f, z = unpack(packed), unpack_lines(packed), unpack_sizes(packed, 0)
+    runs = pointer(packed + 8 * (GEOMETRY + SIZES + len(f)), INT64)
+    store = np.empty((z.phases + 6) * z.size + 64, np.uint8)
+    z = unpack_sizes(packed, (np.int64(store.ctypes.data) + 63) // 64 * 64)
     # Margins stay as they are filled here; rows only ever write their data columns.
-    fill_line(base if z.direct else base + 6 * z.size, z.phases * z.size // z.item, neutral, acc_type)
+    invoke(f.fill, (z.base if z.direct else z.base + 6 * z.size, z.phases * z.size // z.item))
     row = start
     while row < stop:
         at_x, at_y, od, oh = row_offsets(g, row)
         count = g.h.out - oh if g.h.out - oh < z.band else z.band
         count = count if count < stop - row else stop - row
         sd, sh = first_tap(od, g.d.s, g.d.before), first_tap(oh, g.h.s, g.h.before)
-        whole = reduce_depth(x, at_x, g, z, sd, sh, count, acc_type, neutral, x_codec, red)
-        store_band(whole, y, at_y, g, z, runs, sd, oh, count, acc_type, y_codec, red)
+        whole = reduce_depth(f, x + at_x * z.x_item, g, z, sd, sh, count)
+        store_band(f, whole, y + at_y * z.y_item, g, z, runs, sd, oh, count)
         row += count
     return store.size  # Numba frees an array after its last use by name, whatever still has its address

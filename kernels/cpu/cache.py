@@ -23,11 +23,22 @@ from ..cache import cache_folder, code_digest, read, sources_digest, write
 VERSIONS = (numba.__version__, llvmlite.__version__, sys.version)
 
 
+def closure_key(function: Any) -> str:
+    """What a closure over dtypes, numbers, codecs and reducers depends on."""
+    parts = [function.__qualname__]
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        value = cell.cell_contents
+        kind = code_digest(type(value)) if hasattr(value, "_fields") else ""
+        parts.append(f"{name}={type(value).__qualname__}:{value!r}:{kind}")
+    return " ".join(parts)
+
+
 class KernelCache(_Cache):
     """What a Numba dispatcher asks for compiled code before it compiles."""
 
-    def __init__(self, py_func: Any) -> None:
+    def __init__(self, py_func: Any, closure: str = "") -> None:
         self._py_func = py_func
+        self._closure = closure
         self._impl = CompileResultCacheImpl.__new__(CompileResultCacheImpl)  # only its reduce and rebuild are used
 
     @property
@@ -35,8 +46,9 @@ class KernelCache(_Cache):
         return str(cache_folder() / "cpu")
 
     def _path(self, sig: Any, codegen: Any) -> Path:
-        classes = [code_digest(t.instance_class) for t in sig if hasattr(t, "instance_class")]
-        key = repr((str(sig), classes, codegen.magic_tuple(), sources_digest(), VERSIONS))
+        arguments = getattr(sig, "args", sig)
+        classes = [code_digest(t.instance_class) for t in arguments if hasattr(t, "instance_class")]
+        key = repr((str(sig), self._closure, classes, codegen.magic_tuple(), sources_digest(), VERSIONS))
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
         return Path(self.cache_path) / f"{self._py_func.__name__}-{name}.bin"
 

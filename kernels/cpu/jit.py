@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, typeof, types
+from numba.core import cgutils
+from numba.core.ccallback import CFunc
 from numba.extending import intrinsic, overload, register_jitable
 
 from .. import codecs, point, reducers, window
 from ..window import Axis, Batch, Geometry
-from .cache import KernelCache
+from .cache import KernelCache, closure_key
 
 SHARED = (
     window.extent,
@@ -92,6 +95,34 @@ def pointer(typingctx, address, dtype):
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
     return types.CPointer(dtype.dtype)(types.intp, dtype), generate
+
+
+@intrinsic
+def invoke(typingctx, address, arguments):
+    """Call the C function of 64-bit integers at this address."""
+
+    def generate(context, builder, signature, args):
+        values = cgutils.unpack_tuple(builder, args[1])
+        word = ir.IntType(64)
+        function = builder.inttoptr(args[0], ir.FunctionType(word, [word] * len(values)).as_pointer())
+        return builder.call(function, values)
+
+    return types.int64(types.int64, arguments), generate
+
+
+_c_functions: dict[str, CFunc] = {}
+
+
+def c_function(function: Any) -> int:
+    """The address of a closure over dtypes, codecs and reducers, compiled as a C function of 64-bit integers."""
+    key = closure_key(function)
+    if key not in _c_functions:
+        count = function.__code__.co_argcount
+        compiled = CFunc(function, ((types.int64,) * count, types.int64), {}, {"error_model": "numpy"})
+        compiled._cache = KernelCache(function, key)
+        compiled.compile()
+        _c_functions[key] = compiled
+    return _c_functions[key].address
 
 
 @called

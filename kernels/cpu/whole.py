@@ -11,9 +11,28 @@ import numpy as np
 
 from ..point import combine, decode, divisor, encode, finish, seed
 from .jit import called, kernel, pointer, unpack
-from .lines import copy_line, load_line
 
 LANES = 1024  # accumulators in a line: two of them and the line of input stay in the L1 cache
+
+
+@called
+def copy_line(src_at, n, dst_at, acc_type):
+    """dst = src."""
+    src, dst = pointer(src_at, acc_type), pointer(dst_at, acc_type)
+    for i in range(n):
+        dst[i] = src[i]
+
+
+@called
+def load_line(x, at, step, n, dst_at, acc_type, codec, red):
+    """dst[i] = seed of x[at + i * step]."""
+    dst = pointer(dst_at, acc_type)
+    if step == 1:
+        for i in range(n):
+            dst[i] = seed(red, decode(codec, x[at + i]), 0)
+    else:
+        for i in range(n):
+            dst[i] = seed(red, decode(codec, x[at + i * step]), 0)
 
 
 @called
