@@ -52,12 +52,11 @@ class Gpu:
         return 2 * COPY_BYTES / contender.seconds * 1e-9
 
 
-def variant_name(case: Case, x: Any) -> str | None:
-    """Name of the kernel that gpupool runs for a case, where the engine tells."""
-    from gpupool.backends import cuda
+def variant_name(case: Case, x: Any) -> str:
+    """Name of the kernel that gpupool runs for a case."""
+    from gpupool.backends.cuda import kernel_name
 
-    tell = getattr(cuda, "kernel_name", None)
-    return None if tell is None else str(tell(case.function, x, **case.kwargs))
+    return kernel_name(case.function, x, **case.kwargs)
 
 
 def run_case(gpu: Gpu, case: Case, rounds: int, peers: tuple[str, ...]) -> Row:

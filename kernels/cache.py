@@ -26,24 +26,8 @@ def cache_folder() -> Path:
     return base.expanduser() / "gpupool"
 
 
-def _read_sources() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(KERNELS.rglob("*.py")):
-        digest.update(path.relative_to(KERNELS).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-# Read at import (0.5 ms), not at the first compilation: sources edited in between would name code never compiled.
-_SOURCES = _read_sources()
-
-
-def sources_digest() -> str:
-    """A digest of the sources of all kernels."""
-    return _SOURCES
-
-
-def _read_shared_and(folder: str) -> str:
+def _digest(folder: str) -> str:
+    """A digest of the sources that kernels share and of those in one folder."""
     digest = hashlib.sha256()
     for path in sorted((*KERNELS.glob("*.py"), *(KERNELS / folder).glob("*.py"))):
         digest.update(path.relative_to(KERNELS).as_posix().encode())
@@ -51,7 +35,9 @@ def _read_shared_and(folder: str) -> str:
     return digest.hexdigest()
 
 
-CUDA_SOURCES = _read_shared_and("cuda")  # an edit of the CPU engines need not compile every CUDA kernel anew
+# Read at import (0.5 ms), not at the first compilation: sources edited in between would name code never compiled.
+CPU_SOURCES = _digest("cpu")
+CUDA_SOURCES = _digest("cuda")
 
 
 def code_digest(cls: type) -> str:

@@ -18,7 +18,7 @@ import numba
 from numba.core.caching import CompileResultCacheImpl, _Cache
 from numba.core.serialize import dumps
 
-from ..cache import cache_folder, code_digest, read, sources_digest, write
+from ..cache import CPU_SOURCES, cache_folder, code_digest, read, write
 
 VERSIONS = (numba.__version__, llvmlite.__version__, sys.version)
 
@@ -48,7 +48,7 @@ class KernelCache(_Cache):
     def _path(self, sig: Any, codegen: Any) -> Path:
         arguments = getattr(sig, "args", sig)
         classes = [code_digest(t.instance_class) for t in arguments if hasattr(t, "instance_class")]
-        key = repr((str(sig), self._closure, classes, codegen.magic_tuple(), sources_digest(), VERSIONS))
+        key = repr((str(sig), self._closure, classes, codegen.magic_tuple(), CPU_SOURCES, VERSIONS))
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
         return Path(self.cache_path) / f"{self._py_func.__name__}-{name}.bin"
 
