@@ -333,7 +333,7 @@ def check_outs(plan: Plan, out: Any, kind: type | tuple[type, ...]) -> tuple[Any
             TypeError(f"out must be a pair (values, indices) with return_indices=True, got {type(out).__name__}"),
         )
     for y, dtype in zip(outs, wanted, strict=True):
-        if not isinstance(y, kind):
+        if not isinstance(y, kind) or isinstance(y, np.ma.MaskedArray):
             fail(request, TypeError(f"out must be of the input's array type, got {type(y).__name__}"))
         if tuple(y.shape) != plan.out_shape:
             fail(request, ValueError(f"out must have shape {plan.out_shape}, got {tuple(y.shape)}"))

@@ -141,28 +141,29 @@ def run(x: np.ndarray, request: Request, out: Any = None) -> Any:
 
 def _run_into(x: np.ndarray, request: Request, out: Any) -> Any:
     """Pool into the caller's array, or pair of arrays where positions are asked for."""
+    if type(out) is np.ndarray and out.flags.aligned:
+        key = (request, x.shape, x.strides, x.dtype, out.shape, out.strides, out.dtype)
+        call = _calls.get(key)
+        if call is not None:  # the same call as before: only what the key does not say is checked again
+            check_memory(call.plan, x, out)
+            call(x, out, None)
+            return out
     x = _loadable(x)
     plan = make_plan(request, x.shape, x.dtype)
     outs = check_outs(plan, out, np.ndarray)
     for y in outs:
         check_memory(plan, x, y)
     y = outs[0]
-    if any(s % y.itemsize for s in y.strides) or not y.flags.aligned:
-        y[...] = run(x, request)
+    steps = [tuple(s // o.itemsize for s in o.strides) for o in outs]
+    whole_steps = all(o.flags.aligned and not any(s % o.itemsize for s in o.strides) for o in outs)
+    if not whole_steps or steps[0] != steps[-1]:
+        results = run(x, request)
+        for o, result in zip(outs, results if request.indices else (results,), strict=True):
+            o[...] = result
         return out
-    strides = tuple(s // y.itemsize for s in y.strides)
-    key = (request, x.shape, x.strides, x.dtype, strides)
-    call = _calls.get(key) or _prepared(key, x, strides)
-    if not request.indices:
-        call(x, y, None)
-        return y
-    same = outs[1].strides == tuple(s * INT64.itemsize for s in strides)
-    where = outs[1] if same else np.empty(plan.out_shape, INT64)
-    if not same:
-        y, where = run(x, request)
-        outs[0][...], outs[1][...] = y, where
-        return out
-    call(x, y, where)
+    key = (request, x.shape, x.strides, x.dtype, y.shape, y.strides, y.dtype)
+    call = _calls.get(key) or _prepared(key, x, steps[0])
+    call(x, y, outs[1] if request.indices else None)
     return out
 
 
