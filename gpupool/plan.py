@@ -196,7 +196,7 @@ def resolve_axes(request: Request, shape: tuple[int, ...]) -> tuple[PooledAxis, 
         before, after = pairs[i]
         one = PooledAxis(a, n[i], 0, k[i], s[i], d[i], before, after)
         resolved.append(check_axis(one, word, request.ceil_mode))
-    return tuple(resolved)
+    return tuple(sorted(resolved))  # row-major in x, however the caller named them
 
 
 def check_axis(a: PooledAxis, word: str, ceil_mode: bool) -> PooledAxis:

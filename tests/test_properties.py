@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import gpupool as gp
 
 # The simulator runs a Python thread for each CUDA thread: fewer and smaller examples.
-EXAMPLES, LONGEST = (25, 4) if simulated() else (150, 9)
+EXAMPLES, LONGEST = (100, 5) if simulated() else (150, 9)
 pytestmark = pytest.mark.every_engine
 few = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 # Each pair of dtypes is a kernel to compile: the table has them all, these are the ones that differ in kind.
