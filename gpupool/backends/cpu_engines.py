@@ -11,11 +11,12 @@ from gpupool.kernels.cpu.bands import band_tables, bands
 from gpupool.kernels.cpu.lines import line_functions
 from gpupool.kernels.cpu.point import point, point_indices
 from gpupool.kernels.cpu.whole import whole_finish, whole_parts
-from gpupool.kernels.window import Geometry, extent
+from gpupool.kernels.window import Batch, Geometry, extent
 
 # Taps in all outputs up to which the point engine runs: it needs no buffers (2 us a call less) and compiles in a fifth
 # of the time. At 512 taps the two take equally long.
 SMALL_WORK = 512
+FEW_CHANNELS = 8
 BAND_ELEMENTS = 8192  # accumulators in a band's buffer
 
 
@@ -95,13 +96,26 @@ def choose_engine(g: Geometry, kinds: tuple, codecs: tuple, red: Any, indices: b
         return Choice(g, (one, two), (), planes * parts * g.inner.n, acc)
     if g.inner.n > 1 and (g.inner.xs != 1 or g.w.xs != g.inner.n):
         return anyhow
-    g = folded(g)
+    g = folded(parted(g))
     band = band_rows(g)
     if band_bytes(g, band, acc) > BUFFER_BYTES:
         return anyhow
     items = (kinds[0].itemsize, kinds[1].itemsize, acc.itemsize)
     lines = line_functions(*kinds, acc, *codecs, red)
     return Choice(g, (Stage(bands, (), (), rows_of(g)),), band_tables(g, band, items, lines))
+
+
+def parted(g: Geometry) -> Geometry:
+    """Few interleaved channels with a stride, as an image has, become planes of their own with strided columns.
+
+    A row of 3 channels is otherwise dealt to its phases pixel by pixel. By planes, although each of them reads all
+    cache lines, an 8x8 maximum of a uint8 300x451 photograph takes 0.23 ms instead of 1.36, and a 2x2 maximum of a
+    float32 2160x3840 one 88 ms instead of 175 (2 cores of a 2.4 GHz EPYC, AVX2).
+    """
+    if g.inner.n == 1 or g.inner.n >= FEW_CHANNELS or g.w.s == 1 or (g.outer.n > 1 and g.outer2.n > 1):
+        return g
+    other = g.outer if g.outer2.n == 1 else g.outer2
+    return g._replace(outer=other, outer2=g.inner, inner=Batch(1, 0, 0))
 
 
 def folded(g: Geometry) -> Geometry:
