@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from .dispatch import run
-from .plan import Request, flag, ints, make_plan
+from .plan import Request, flag, hashable, ints, make_plan, window_ints
 
 
 def _max_window(
     name: str, spatial: int, window: Any, stride: Any, padding: Any, dilation: Any, ceil: Any, indices: Any, layout: str
 ) -> Request:
     return Request(
-        name, "max", ints("kernel_size", window), ints("stride", stride), ints("padding", padding),
+        name, "max", window_ints("kernel_size", window), ints("stride", stride), ints("padding", padding),
         ints("dilation", dilation), flag("ceil_mode", ceil), indices=flag("return_indices", indices),
-        spatial=spatial, data_format=layout,
+        spatial=spatial, data_format=hashable("data_format", layout, "a string"),
     )  # fmt: skip
 
 
@@ -140,9 +140,10 @@ def _avg_window(
 ) -> Request:
     window, stride, padding, dilation = geometry
     return Request(
-        name, "avg", ints("kernel_size", window), ints("stride", stride), ints("padding", padding),
+        name, "avg", window_ints("kernel_size", window), ints("stride", stride), ints("padding", padding),
         ints("dilation", dilation), flag("ceil_mode", ceil), flag("count_include_pad", include),
-        ints("divisor_override", divisor), dtype, spatial=spatial, data_format=layout,
+        ints("divisor_override", divisor), hashable("dtype", dtype, "a dtype"),
+        spatial=spatial, data_format=hashable("data_format", layout, "a string"),
     )  # fmt: skip
 
 
@@ -252,8 +253,9 @@ def avg_pool3d(
 
 def _global(name: str, op: str, spatial: int, keepdims: Any, dtype: Any, layout: str) -> Request:
     return Request(
-        name, op, None, dtype=dtype, keepdims=flag("keepdims", keepdims), spatial=spatial, data_format=layout
-    )
+        name, op, None, dtype=hashable("dtype", dtype, "a dtype"), keepdims=flag("keepdims", keepdims),
+        spatial=spatial, data_format=hashable("data_format", layout, "a string"),
+    )  # fmt: skip
 
 
 def global_avg_pool2d(
@@ -394,17 +396,11 @@ def pool(
     if not isinstance(op, str):
         raise TypeError(f"pool: op must be a string, got {op!r}")
     request = Request(
-        "pool", op, _window_argument("pool", window), ints("stride", stride), ints("padding", padding),
+        "pool", op, window_ints("window", window), ints("stride", stride), ints("padding", padding),
         ints("dilation", dilation), flag("ceil_mode", ceil_mode), flag("count_include_pad", count_include_pad),
-        ints("divisor_override", divisor_override), dtype, axes=ints("axes", axes),
+        ints("divisor_override", divisor_override), hashable("dtype", dtype, "a dtype"), axes=ints("axes", axes),
     )  # fmt: skip
     return run(x, request, out)
-
-
-def _window_argument(name: str, window: Any) -> Any:
-    if window is None:
-        raise TypeError(f"{name}: window must be a positive int or a sequence of them, got None")
-    return ints("window", window)
 
 
 def output_shape(
@@ -443,11 +439,13 @@ def output_shape(
     >>> gp.output_shape((5, 5), 2, ceil_mode=True)
     (3, 3)
     """
-    sizes = ints("shape", tuple(shape))
+    sizes = ints("shape", shape)
+    if not isinstance(sizes, tuple) or not all(isinstance(n, int) for n in sizes):
+        raise TypeError(f"output_shape: shape must be a sequence of ints, got {shape!r}")
     if any(n < 0 for n in sizes):
         raise ValueError(f"output_shape: shape must not have negative lengths, got {sizes}")
     request = Request(
-        "output_shape", "max", _window_argument("output_shape", window), ints("stride", stride),
+        "output_shape", "max", window_ints("window", window), ints("stride", stride),
         ints("padding", padding), ints("dilation", dilation), flag("ceil_mode", ceil_mode), axes=ints("axes", axes),
     )  # fmt: skip
     return make_plan(request, sizes, np.dtype(np.float32)).out_shape

@@ -104,6 +104,22 @@ def flag(name: str, value: Any) -> bool:
     raise TypeError(f"{name} must be True or False, got {value!r}")
 
 
+def window_ints(name: str, value: Any) -> Any:
+    """`ints` of a window, which must be given."""
+    if value is None:
+        raise TypeError(f"{name} must be a positive int or a sequence of them, got None")
+    return ints(name, value)
+
+
+def hashable(name: str, value: Any, kind: str) -> Any:
+    """The value itself, which later is one of few; a TypeError where it could be none of them."""
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(f"{name} must be {kind}, got {value!r}") from None
+    return value
+
+
 # -- the parts of a plan -----------------------------------------------------------------------------------------------
 
 
@@ -322,11 +338,11 @@ def choose(plan: Plan, *, wide: bool) -> tuple[Any, Any, Any]:
     return red, input_codec(plan.dtype), y_codec
 
 
-def check_outs(plan: Plan, out: Any, kind: type | tuple[type, ...]) -> tuple[Any, ...]:
+def check_outs(plan: Plan, out: Any, kind: Any) -> tuple[Any, ...]:
     """`out` as a tuple: one array, or the pair (values, indices); type, shape and dtype as they must be."""
     request = plan.request
     wanted = (plan.out_dtype, np.dtype(np.int64)) if request.indices else (plan.out_dtype,)
-    outs = out if request.indices else (out,)
+    outs: tuple[Any, ...] = out if request.indices else (out,)
     if request.indices and (not isinstance(out, tuple) or len(out) != 2):
         fail(
             request,

@@ -180,7 +180,7 @@ def check_memory(plan: Plan, x: np.ndarray, y: np.ndarray) -> None:
 def shares_memory(x: np.ndarray, y: np.ndarray) -> bool:
     """Whether two arrays have a byte in common: exact within a bounded effort, cautious beyond."""
     try:
-        return np.shares_memory(x, y, max_work=100_000)
+        return np.shares_memory(x, y, max_work=100_000)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 

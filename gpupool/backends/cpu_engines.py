@@ -78,7 +78,9 @@ def is_whole(g: Geometry) -> bool:
     return held and (steps[0] == 1 or g.inner.xs == 1)
 
 
-def choose_engine(g: Geometry, kinds: tuple, codecs: tuple, red: Any, indices: bool) -> Choice:
+def choose_engine(
+    g: Geometry, kinds: tuple[np.dtype, np.dtype], codecs: tuple[Any, Any], red: Any, indices: bool
+) -> Choice:
     """The engine for this geometry; `kinds` are the payload dtypes of x and y, `codecs` their codecs."""
     if indices:
         return Choice(g, (Stage(point_indices, (), (*kinds, np.dtype(np.int64), *codecs, red), rows_of(g)),))

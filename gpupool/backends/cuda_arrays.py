@@ -13,6 +13,7 @@ import numpy as np
 
 from gpupool.backends import cuda_launch
 from gpupool.backends.cuda_dlpack import Owned, from_capsule
+from gpupool.plan import is_real
 
 
 class View(NamedTuple):
@@ -68,7 +69,8 @@ class Library:
         dtype, shape = np.dtype(about["typestr"]), tuple(about["shape"])
         address, readonly = about["data"]
         strides = about.get("strides") or contiguous(shape, dtype.itemsize)
-        device = None if 0 in shape else cuda_launch.device_of(address)
+        # What cannot be pooled is refused by its dtype, whether there is a driver to ask for its device or none.
+        device = None if 0 in shape or not is_real(dtype) else cuda_launch.device_of(address)
         return View(shape, tuple(strides), dtype, address or 0, device, readonly)
 
     def stream(self, x: Any) -> int:

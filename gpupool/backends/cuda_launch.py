@@ -26,8 +26,9 @@ class CudaUnavailable(RuntimeError):
     """The GPU path cannot run here; the message says why and what to install."""
 
 
+@functools.cache
 def driver() -> Any:
-    """The driver's Python bindings, or one sentence saying what is missing."""
+    """The driver's Python bindings, ready, or one sentence saying what is missing."""
     try:
         from cuda.bindings import driver as bindings
     except ImportError as error:
@@ -35,6 +36,14 @@ def driver() -> Any:
             f'gpupool needs numba-cuda and cuda-core to pool device arrays ({error}): pip install "gpupool[cuda13]", '
             'or "gpupool[cuda12]" for a CUDA 12 driver'
         ) from None
+    try:
+        (code,) = bindings.cuInit(0)
+    except Exception as error:  # the bindings' own types differ from release to release
+        raise CudaUnavailable(
+            f"no NVIDIA driver could be loaded ({error}): install one from https://www.nvidia.com/drivers"
+        ) from None
+    if code:
+        raise CudaUnavailable(f"the NVIDIA driver did not start: {code.name} ({int(code)}); is there a GPU?")
     return bindings
 
 

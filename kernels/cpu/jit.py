@@ -110,7 +110,7 @@ def invoke(typingctx, address, arguments):
     return types.int64(types.int64, arguments), generate
 
 
-_c_functions: dict[str, CFunc] = {}
+_c_functions: dict[str, Any] = {}
 
 
 def c_function(function: Any) -> int:
@@ -118,11 +118,11 @@ def c_function(function: Any) -> int:
     key = closure_key(function)
     if key not in _c_functions:
         count = function.__code__.co_argcount
-        compiled = CFunc(function, ((types.int64,) * count, types.int64), {}, {"error_model": "numpy"})
+        compiled: Any = CFunc(function, ((types.int64,) * count, types.int64), {}, {"error_model": "numpy"})
         compiled._cache = KernelCache(function, key)
         compiled.compile()
         _c_functions[key] = compiled
-    return _c_functions[key].address
+    return int(_c_functions[key].address)
 
 
 @called
