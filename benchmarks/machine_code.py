@@ -20,7 +20,8 @@ from benchmarks.sass import Machine, divisions, doubles, machine
 from gpupool.backends.cuda_choose import Launch, Places, planned
 from gpupool.geometry import contiguous_strides, out_order
 from gpupool.kernels.cuda.compile import cubin, short
-from gpupool.plan import Request, make_plan
+from gpupool.plan import make_plan
+from gpupool.request import Request
 
 
 class Case(NamedTuple):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .plan import Request
+from .request import Request
 
 SIMULATED = "numba.cuda.simulator"
 ALWAYS_CUDA = ("cupy", "numba")  # libraries whose arrays with __cuda_array_interface__ are never anywhere else

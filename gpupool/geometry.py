@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from gpupool.kernels.window import Axis, Batch, Geometry
 
-from .plan import Plan, PooledAxis
+from .axes import PooledAxis
+from .plan import Plan
 
 NO_AXIS = Axis(n=1, out=1, k=1, s=1, d=1, before=0, count_from=0, count_to=1, xs=0, ys=0)
 NO_BATCH = Batch(1, 0, 0)

@@ -11,7 +11,8 @@ import numpy as np
 
 from gpupool.geometry import Layout, contiguous_strides, lowest, make_layout, out_order
 from gpupool.kernels.cpu import jit
-from gpupool.plan import Plan, Request, check_outs, choose, fail, make_plan
+from gpupool.plan import Plan, check_outs, choose, make_plan
+from gpupool.request import Request, fail
 from gpupool.threads import run_pieces
 
 from .cpu_engines import Stage, choose_engine

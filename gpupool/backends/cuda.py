@@ -23,7 +23,8 @@ except ImportError as error:
         'or "gpupool[cuda12]" for a CUDA 12 driver'
     ) from error
 from gpupool.geometry import contiguous_strides, out_order
-from gpupool.plan import Plan, Request, check_outs, fail, make_plan
+from gpupool.plan import Plan, check_outs, make_plan
+from gpupool.request import Request, fail
 
 INT64 = np.dtype(np.int64)
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped

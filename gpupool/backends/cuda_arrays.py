@@ -13,7 +13,7 @@ import numpy as np
 
 from gpupool.backends import cuda_launch
 from gpupool.backends.cuda_dlpack import Owned, from_capsule
-from gpupool.plan import is_real
+from gpupool.dtypes import is_real
 
 
 class View(NamedTuple):
