@@ -66,7 +66,7 @@ def make_sizes(g, band, runs, items):
     used = columns * w.s - w.before
     room = (lines * h.s * line + extent(w.k, w.d) * channels + 127) // 64 * 64
     even = h.before == 0 and (h.out - 1) * h.s + extent(h.k, h.d) <= h.n and runs == 1
-    dense = h.ys == line and w.ys == channels and (channels == 1 or g.inner.ys == 1)
+    dense = h.ys == line == w.out * channels and w.ys == channels and (channels == 1 or g.inner.ys == 1)
     phases = 1 if direct else w.s
     used = used if used < w.n else w.n
     whole_rows = int(even and dense)
