@@ -64,8 +64,6 @@ class Call:
         geometry = layout.geometry if plan.averages else layout.geometry._replace(divisor=1)
         kinds = (_payload(plan.dtype), _payload(plan.out_dtype))
         choice = choose_engine(geometry, kinds, (x_codec, y_codec), red, request.indices)
-        self.packed = jit.pack(choice.geometry, choice.tables)
-        self.geometry_address = self.packed.ctypes.data
         self.item, self.out_item = plan.dtype.itemsize, plan.out_dtype.itemsize
         self.between, self.acc = choice.between, choice.acc
         addresses = 3 if request.indices else 2
@@ -74,9 +72,9 @@ class Call:
 
     def _stage(self, stage: Stage, addresses: int, elements: int) -> tuple:
         """The compiled entry point itself: Numba's dispatcher would look at every argument's type in every call."""
-        entry = jit.compiled(stage.kernel, (0,) * (addresses + 3), (*stage.integers, *stage.constants))
+        entry = jit.compiled(stage.kernel, (0,) * (addresses + 3), stage.constants)
         piece = max(1, SERIAL_ELEMENTS * stage.units // elements)
-        return entry, stage.units, piece, (*stage.integers, *stage.constants)
+        return entry, stage.units, piece, stage.packed.ctypes.data, stage.constants, stage.packed
 
     def new_out(self, dtype: np.dtype) -> np.ndarray:
         """A new result in the input's memory order."""
@@ -98,12 +96,11 @@ class Call:
 
     def _run(self, stage: tuple, addresses: list[int]) -> None:
         """One stage on as many threads as it is worth."""
-        entry, units, piece, constants = stage
+        entry, units, piece, packed, constants, _ = stage
         if units < 2 * piece:
-            entry(*addresses, self.geometry_address, 0, units, *constants)
+            entry(*addresses, packed, 0, units, *constants)
         else:
-            at = self.geometry_address
-            run_pieces(lambda start, stop: entry(*addresses, at, start, stop, *constants), units, piece)
+            run_pieces(lambda start, stop: entry(*addresses, packed, start, stop, *constants), units, piece)
 
 
 def _payload(dtype: np.dtype) -> np.dtype:

@@ -7,38 +7,34 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.kernels.codecs import Plain
-from gpupool.kernels.cpu.bands import band_tables, bands
-from gpupool.kernels.cpu.lines import line_functions
+from gpupool.kernels.cpu import jit
+from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.point import point, point_indices
-from gpupool.kernels.cpu.whole import whole_finish, whole_parts
+from gpupool.kernels.cpu.program import run_units
 from gpupool.kernels.window import Batch, Geometry, extent
 
-# Taps in all outputs up to which the point engine runs: it needs no buffers (2 us a call less) and compiles in a fifth
-# of the time. At 512 taps the two take equally long.
+from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
+from .cpu_windows import windows_program
+
+# Taps in all outputs up to which the point engine runs: it needs no program and compiles in a fifth of the time. At 512
+# taps the two take equally long.
 SMALL_WORK = 512
 FEW_CHANNELS = 8
-BAND_ELEMENTS = 8192  # accumulators in a band's buffer
-
-
-PART_PIXELS = 1 << 18  # a whole plane is cut into parts of about this size, so that one plane can occupy all threads
-BUFFER_BYTES = 1 << 26  # beyond this the band engine's buffers leave every cache, and the point engine wastes no memory
 
 
 class Stage(NamedTuple):
-    """A kernel, the integers it takes after (start, stop), the dtypes and rows after those, and its units of work."""
+    """A kernel, the integers in memory that it reads, the dtypes and rows it is compiled for, and its units of work."""
 
     kernel: Any
-    integers: tuple[int, ...]
+    packed: np.ndarray
     constants: tuple
     units: int
 
 
 class Choice(NamedTuple):
-    """The geometry that the stages run on; between two stages lie `between` accumulators of dtype `acc`."""
+    """The stages of a call; between two of them lie `between` accumulators of dtype `acc`."""
 
-    geometry: Geometry
     stages: tuple[Stage, ...]
-    tables: tuple[int, ...] = ()  # integers that follow the geometry in memory
     between: int = 0
     acc: np.dtype | None = None
 
@@ -53,58 +49,40 @@ def work(g: Geometry) -> int:
     return rows_of(g) * g.w.out * g.inner.n * g.d.k * g.h.k * g.w.k
 
 
-def band_rows(g: Geometry) -> int:
-    """Output rows per band: few enough for the cache, many enough that rows shared by two bands weigh little."""
-    width = (g.w.out * g.w.s + extent(g.w.k, g.w.d)) * g.inner.n
-    halo = extent(g.h.k, g.h.d)
-    fits = (BAND_ELEMENTS // width - halo) // g.h.s + 1
-    return max(1, min(g.h.out, max(fits, 2 * halo // g.h.s)))
-
-
-def band_bytes(g: Geometry, band: int, acc: np.dtype) -> int:
-    """Roughly what the band engine allocates."""
-    width = (g.w.out + extent(g.w.k, g.w.d) // g.w.s) * g.inner.n
-    return (band * g.h.s + extent(g.h.k, g.h.d)) * width * (g.w.s + 6) * acc.itemsize
-
-
-def is_whole(g: Geometry) -> bool:
-    """Whether every window is a whole plane that lies in memory without gaps."""
-    for a in (g.d, g.h, g.w):
-        if a.out != 1 or a.before != 0 or a.d != 1 or a.k < a.n:
-            return False
-    steps = (g.inner.n, g.w.n, g.h.n)
-    expected = (g.inner.n, g.inner.n * g.w.n, g.inner.n * g.w.n * g.h.n)
-    held = all(a.n == 1 or a.xs == e for a, e in zip((g.w, g.h, g.d), expected, strict=True))
-    return held and (steps[0] == 1 or g.inner.xs == 1)
-
-
 def choose_engine(
     g: Geometry, kinds: tuple[np.dtype, np.dtype], codecs: tuple[Any, Any], red: Any, indices: bool
 ) -> Choice:
-    """The engine for this geometry; `kinds` are the payload dtypes of x and y, `codecs` their codecs."""
+    """The engine for this geometry; `kinds` are the payload dtypes of x and y, `codecs` their codecs.
+
+    Strides have no part in it: whatever the layout, taps combine in one order.
+    """
     if indices:
-        return Choice(g, (Stage(point_indices, (), (*kinds, np.dtype(np.int64), *codecs, red), rows_of(g)),))
+        constants = (*kinds, np.dtype(np.int64), *codecs, red)
+        return Choice((Stage(point_indices, jit.pack(g), constants, rows_of(g)),))
     loaded = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
     acc = red.accumulator(loaded)
-    anyhow = Choice(g, (Stage(point, (), (*kinds, *codecs, red), rows_of(g)),))
     if acc is None or work(g) <= SMALL_WORK:
-        return anyhow
+        return Choice((Stage(point, jit.pack(g), (*kinds, *codecs, red), rows_of(g)),))
+    types = Types(*kinds, acc, *codecs, red, red, red)
     if is_whole(g):
-        planes = g.outer.n * g.outer2.n
-        parts = max(1, g.d.n * g.h.n * g.w.n * g.inner.n // PART_PIXELS)
-        parts = min(parts, g.d.n * g.h.n * g.w.n)
-        one = Stage(whole_parts, (parts, int(red.picks)), (kinds[0], acc, codecs[0], red), planes * parts)
-        two = Stage(whole_finish, (parts,), (acc, kinds[1], codecs[1], red), planes)
-        return Choice(g, (one, two), (), planes * parts * g.inner.n, acc)
-    if g.inner.n > 1 and (g.inner.xs != 1 or g.w.xs != g.inner.n):
-        return anyhow
-    g = folded(parted(g))
-    band = band_rows(g)
-    if band_bytes(g, band, acc) > BUFFER_BYTES:
-        return anyhow
-    items = (kinds[0].itemsize, kinds[1].itemsize, acc.itemsize)
-    lines = line_functions(*kinds, acc, *codecs, red)
-    return Choice(g, (Stage(bands, (), (), rows_of(g)),), band_tables(g, band, items, lines))
+        return whole(g, types)
+    packed, units = windows_program(folded(parted(g)), types)
+    return Choice((Stage(run_units, packed, (), units),))
+
+
+def whole(g: Geometry, types: Types) -> Choice:
+    """Global pooling, in two stages where planes are large."""
+    n = positions(g)
+    divisor = g.divisor or n
+    if n <= PART:
+        packed, units = whole_program(g, types, n, divisor)
+        return Choice((Stage(run_units, packed, (), units),))
+    parts = -(-n // PART)
+    one, two = accumulators(types)
+    packed, units = whole_program(first_stage(g, parts), one, PART, 1)
+    packed2, units2 = whole_program(second_stage(g, parts), two, parts, divisor)
+    stages = (Stage(run_units, packed, (), units), Stage(run_units, packed2, (), units2))
+    return Choice(stages, g.outer.n * g.outer2.n * parts * g.inner.n, types.acc)
 
 
 def parted(g: Geometry) -> Geometry:

@@ -97,6 +97,36 @@ def pointer(typingctx, address, dtype):
     return types.CPointer(dtype.dtype)(types.intp, dtype), generate
 
 
+def _scopes(module: Any) -> Any:
+    """The alias scope of what passes read, as a list to attach."""
+    domain = module.add_metadata([ir.MetaDataString(module, "gpupool")])
+    return module.add_metadata([module.add_metadata([ir.MetaDataString(module, "read"), domain])])
+
+
+@intrinsic
+def fetch(typingctx, p, i):
+    """p[i] of a pass, which never writes where it reads: no vector loop needs to check that at run time."""
+
+    def generate(context, builder, signature, args):
+        value = builder.load(builder.gep(args[0], [args[1]]))
+        value.set_metadata("alias.scope", _scopes(builder.module))
+        return value
+
+    return p.dtype(p, types.intp), generate
+
+
+@intrinsic
+def put(typingctx, p, i, value):
+    """p[i] = value of a pass, cast to the element's type: see `fetch`."""
+
+    def generate(context, builder, signature, args):
+        data = context.cast(builder, args[2], value, p.dtype)
+        builder.store(data, builder.gep(args[0], [args[1]])).set_metadata("noalias", _scopes(builder.module))
+        return context.get_dummy_value()
+
+    return types.none(p, types.intp, value), generate
+
+
 @intrinsic
 def invoke(typingctx, address, arguments):
     """Call the C function of 64-bit integers at this address."""
@@ -146,7 +176,7 @@ def unpack(address):
     )
 
 
-def pack(g: Geometry, tables: tuple[int, ...]) -> np.ndarray:
-    """A Geometry as forty int64, and what an engine's tables add to it."""
-    parts = (g.outer, g.outer2, g.inner, g.d, g.h, g.w, (g.divisor,), tables)
+def pack(g: Geometry) -> np.ndarray:
+    """A Geometry as forty int64."""
+    parts = (g.outer, g.outer2, g.inner, g.d, g.h, g.w, (g.divisor,))
     return np.array([number for part in parts for number in part], np.int64)

@@ -1,0 +1,221 @@
+"""Writes programs for the CPU: passes over planes, rows, columns and channels, with the buffers between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpupool.kernels.cpu.passes import MOST_TAPS, Kind, Record, Types, fill_function, pass_function, zero_function
+from gpupool.kernels.cpu.program import HEAD, OP, Head
+
+# Strides that passes are compiled for: with constants, vector code picks the elements apart; else one by one.
+STEPS = (1, 2, 3, 4)
+ALIGNMENT = 64
+
+
+class Place(NamedTuple):
+    """Where elements lie: bytes from x ("x"), y ("y") or the buffers ("b"), and the steps along each axis in bytes."""
+
+    base: str
+    at: int
+    item: int
+    plane: int
+    row: int
+    col: int
+    chan: int
+
+    def moved(self, plane: int = 0, row: int = 0, col: int = 0) -> Place:
+        """The place that begins so many entries further on."""
+        return self._replace(at=self.at + plane * self.plane + row * self.row + col * self.col)
+
+    def scaled(self, row: int = 1, col: int = 1) -> Place:
+        """Every so manieth row and column."""
+        return self._replace(row=self.row * row, col=self.col * col)
+
+
+class Extent(NamedTuple):
+    """How many planes, rows, columns and channels."""
+
+    planes: int
+    rows: int
+    cols: int
+    chans: int
+
+    @property
+    def elements(self) -> int:
+        """All of them."""
+        return self.planes * self.rows * self.cols * self.chans
+
+
+class Loop(NamedTuple):
+    """One loop of a pass: entries, and the steps in source, target and counts in bytes."""
+
+    n: int
+    src: int
+    dst: int
+    counts: int
+
+
+def nest(loops: Sequence[Loop]) -> list[Loop]:
+    """The same loops with those joined that are one in memory, outermost first; at least one."""
+    joined: list[Loop] = []
+    for loop in loops:
+        if loop.n == 1:
+            continue
+        if joined:
+            o = joined[-1]
+            if (o.src, o.dst, o.counts) == (loop.n * loop.src, loop.n * loop.dst, loop.n * loop.counts):
+                joined[-1] = loop._replace(n=o.n * loop.n)
+                continue
+        joined.append(loop)
+    return joined or [Loop(1, 0, 0, 0)]
+
+
+class Program:
+    """The passes of one kind of unit, in order, and the buffers that they use."""
+
+    def __init__(self, types: Types) -> None:
+        self.types = types
+        self.ops: list[tuple[int, Record]] = []
+        self.counts: dict[int, tuple[int, ...]] = {}  # op -> the divisors that it reads
+        self.bytes = 0
+        self._free: list[tuple[int, int]] = []
+
+    def buffer(self, extent: Extent) -> Place:
+        """Room for this many accumulators, channels innermost; an old one where one fits."""
+        item = self.types.acc.itemsize
+        row = extent.cols * extent.chans * item
+        size = -(-extent.planes * extent.rows * row // ALIGNMENT) * ALIGNMENT
+        at = self._take(size)
+        return Place("b", at, item, extent.rows * row, row, extent.chans * item, item)
+
+    def _take(self, size: int) -> int:
+        for i, (at, free) in enumerate(self._free):
+            if free == size:
+                del self._free[i]
+                return at
+        self.bytes += size
+        return self.bytes - size
+
+    def release(self, place: Place, extent: Extent) -> None:
+        """Nobody will read this buffer any more."""
+        size = -(-extent.elements * self.types.acc.itemsize // ALIGNMENT) * ALIGNMENT
+        self._free.append((place.at, size))
+
+    def combine(
+        self, src: Place, dst: Place, extent: Extent, taps: int = 1, tap: int = 0, count: int = 1,
+        counts: tuple[int, ...] | None = None,
+    ) -> None:  # fmt: skip
+        """dst = `taps` elements of src, `tap` bytes apart, combined. `counts` gives a divisor for each column."""
+        per_col = 4 if counts is not None else 0
+        expanded = tuple(c for c in counts or () for _ in range(extent.chans))
+        loops = nest((
+            Loop(extent.planes, src.plane, dst.plane, 0),
+            Loop(extent.rows, src.row, dst.row, 0),
+            Loop(extent.cols, src.col, dst.col, per_col * extent.chans),
+            Loop(extent.chans, src.chan, dst.chan, per_col),
+        ))  # fmt: skip
+        assert taps <= MOST_TAPS
+        inner = loops[-1]
+        step, to, between = inner.src // src.item, inner.dst // dst.item, tap // src.item
+        constant = step if step in STEPS else 0
+        literal_tap = between if constant > 1 and taps > 1 and 0 < between <= MOST_TAPS else 0
+        if constant > 1 and taps > 1 and not literal_tap:
+            constant = 0
+        kind = Kind(
+            src.base == "x", dst.base == "y", taps, constant, literal_tap, int(to == 1), counts is not None
+        )  # fmt: skip
+        function = pass_function(kind, self.types)
+        for skip, (outer, middle) in self._outer_loops(loops[:-1]):
+            if counts is not None:
+                self.counts[len(self.ops)] = expanded
+            self.ops.append((function, Record(
+                *outer, *middle, inner.n, step, to, between, src.at + skip.src, dst.at + skip.dst, count, skip.counts,
+            )))  # fmt: skip
+
+    def _outer_loops(self, loops: list[Loop]) -> Any:
+        """Two loops at a time; what is further out is unrolled."""
+        one = Loop(1, 0, 0, 0)
+        if len(loops) <= 2:
+            yield one._replace(src=0), ([one, one, *loops])[-2:]
+            return
+        first = loops[0]
+        for i in range(first.n):
+            for skip, pair in self._outer_loops(loops[1:]):
+                yield Loop(1, skip.src + i * first.src, skip.dst + i * first.dst, skip.counts + i * first.counts), pair
+
+    def fill(self, dst: Place, extent: Extent) -> None:
+        """Neutral accumulators."""
+        if extent.elements == 0:
+            return
+        loops = nest((
+            Loop(extent.planes, 0, dst.plane, 0), Loop(extent.rows, 0, dst.row, 0),
+            Loop(extent.cols, 0, dst.col, 0), Loop(extent.chans, 0, dst.chan, 0),
+        ))  # fmt: skip
+        inner = loops[-1]
+        function = fill_function(self.types)
+        for skip, (outer, middle) in self._outer_loops(loops[:-1]):
+            record = Record(*outer, *middle, inner.n, 0, inner.dst // dst.item, 0, 0, dst.at + skip.dst, 1, 0)
+            self.ops.append((function, record))
+
+    def first_zeros(self, src: Place, dst: Place, planes: int, rows: Loop, cols: Loop) -> None:
+        """Zeros among the results of whole planes become the first zeros of these rows and columns of theirs."""
+        record = Record(
+            planes, src.plane, dst.plane, 0, rows.n, rows.src, 0, 0, cols.n, cols.src // src.item, 0, 0,
+            src.at, dst.at, 1, 0,
+        )  # fmt: skip
+        self.ops.append((zero_function(self.types), record))
+
+
+class Units(NamedTuple):
+    """How a call is cut: entries, steps in bytes and the kind of each entry, per axis."""
+
+    outer: int
+    groups: int
+    steps: tuple[int, ...]  # (x, y) of outer, group, depth, band, tile
+    depth: np.ndarray
+    band: np.ndarray
+    tile: np.ndarray
+
+
+def pack_units(units: Units, programs: dict[tuple[int, int, int, int], Program], prologue: Program) -> np.ndarray:
+    """One array of integers: the head, the kinds, the table of programs, the passes, the divisors."""
+    kinds = [int(k.max()) + 1 for k in (units.depth, units.band, units.tile)]
+    table_at = HEAD + len(units.depth) + len(units.band) + len(units.tile)
+    entries = 1 + 2 * kinds[0] * kinds[1] * kinds[2]
+    body: list[int] = []
+    counts: list[tuple[int, tuple[int, ...]]] = []
+    table = np.zeros((entries, 2), np.int64)
+    start, known = table_at + 2 * entries, dict[int, tuple[int, int]]()
+    for key, program in [((0, 0, 0, -1), prologue), *programs.items()]:
+        index = ((key[0] * kinds[0] + key[1]) * kinds[1] + key[2]) * kinds[2] + key[3]
+        if id(program) in known:
+            table[index + 1] = known[id(program)]
+            continue
+        known[id(program)] = table[index + 1] = start + len(body), len(program.ops)
+        for i, (function, record) in enumerate(program.ops):
+            if i in program.counts:
+                counts.append((len(body) + 1, program.counts[i]))
+            body += (function, *record)
+    size = max([p.bytes for p in programs.values()], default=0)
+    head = Head(
+        size, units.groups, len(units.depth), len(units.band), len(units.tile), *units.steps, *kinds,
+        HEAD, HEAD + len(units.depth), HEAD + len(units.depth) + len(units.band), table_at,
+    )  # fmt: skip
+    tail = _append_counts(body, counts)
+    return np.concatenate([head, units.depth, units.band, units.tile, table.ravel(), body, tail]).astype(np.int64)
+
+
+def _append_counts(body: list[int], counts: list[tuple[int, tuple[int, ...]]]) -> np.ndarray:
+    """Divisors as int32 behind the passes, each list once; the records are told where."""
+    where: dict[tuple[int, ...], int] = {}
+    numbers: list[int] = []
+    for at, values in counts:
+        if values not in where:
+            where[values] = len(body) + len(numbers) // 2
+            numbers += (*values, *((0,) * (len(values) % 2)))
+        position = at + Record._fields.index("counts")
+        body[position] += 8 * (where[values] - at)
+    return np.array(numbers, np.int32).view(np.int64)

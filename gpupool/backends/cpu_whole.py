@@ -1,0 +1,247 @@
+"""Whole planes as programs: global pooling at read bandwidth, with the same bits whatever the strides and threads.
+
+The positions of a plane are combined in a fixed tree: blocks of 512, each as 64 lanes of eight, then eight of eight,
+then one of eight; the results of the blocks in the same way. Every level is a vector pass over many blocks, planes and
+channels at once. Planes of more than 512 blocks are cut there, so that one plane can occupy all threads; a second stage
+combines the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from gpupool.kernels.cpu.passes import KEPT, MOST_TAPS, PLAIN, Types
+from gpupool.kernels.window import Axis, Batch, Geometry
+
+from .cpu_program import Extent, Loop, Place, Program, Units, nest, pack_units
+from .cpu_windows import Emit
+
+BLOCK = MOST_TAPS**3
+PART = BLOCK * BLOCK  # positions of a unit
+CHUNK_ELEMENTS = 1 << 17  # elements whose first lanes fill the buffer: 16384 accumulators
+GROUP_ELEMENTS = 8192  # small planes are taken together
+TILE_CHANNELS = 1024
+
+
+class Lines(NamedTuple):
+    """Some positions of a plane that two loops reach: where they begin in bytes, and which number the first one has."""
+
+    src: int
+    number: int
+    rows: Loop
+    cols: Loop
+
+
+def lines(axes: tuple[Loop, ...], first: int, n: int) -> Iterator[Lines]:
+    """Positions first .. first + n - 1 of the axes, outermost first: parts of lines, and whole ones together."""
+    if len(axes) == 1:
+        yield Lines(first * axes[0].src, 0, Loop(1, 0, 0, 0), axes[0]._replace(n=n))
+        return
+    outer, rest = axes[0], axes[1:]
+    inner = prod(loop.n for loop in rest)
+    done = 0
+    while done < n:
+        row, col = divmod(first + done, inner)
+        whole = (n - done) // inner if col == 0 and len(rest) == 1 else 0
+        if whole:
+            yield Lines(row * outer.src, done, outer._replace(n=whole), rest[0])
+            done += whole * inner
+            continue
+        take = min(n - done, inner - col)
+        for part in lines(rest, col, take):
+            yield part._replace(src=part.src + row * outer.src, number=part.number + done)
+        done += take
+
+
+class Positions(NamedTuple):
+    """The elements of planes in row-major order; `chans` of them side by side."""
+
+    x: Place
+    axes: tuple[Loop, ...]  # of a plane, outermost first; one where it is a line in memory
+    planes: int
+    chans: int
+
+    def at(self, program: Program, first: int, n: int) -> tuple[Place, Extent | None]:
+        """Positions first .. first + n - 1 as columns, copied into a buffer (of this extent) if they are no line."""
+        if len(self.axes) == 1:
+            return self.x._replace(col=self.axes[0].src).moved(col=first), None
+        whole = Extent(self.planes, 1, n, self.chans)
+        to = program.buffer(whole)
+        for part in lines(self.axes, first, n):
+            src = self.x._replace(at=self.x.at + part.src, row=part.rows.src, col=part.cols.src)
+            extent = Extent(self.planes, part.rows.n, part.cols.n, self.chans)
+            program.combine(src, to._replace(row=part.cols.n * to.col).moved(col=part.number), extent)
+        return to, whole
+
+
+def reduce_positions(program: Program, source: Positions, first: int, n: int, emit: Emit) -> None:
+    """n positions into one, whose last combination is left to `emit(source, taps, bytes between taps)`."""
+    blocks, tail = divmod(n, BLOCK)
+    if n <= BLOCK:
+        src, held = source.at(program, first, n)
+        fold(program, src, Extent(source.planes, 1, n, source.chans), emit)
+        if held:
+            program.release(src, held)
+        return
+    results = Extent(source.planes, 1, blocks + (tail > 0), source.chans)
+    to = program.buffer(results)
+    size = max(1, CHUNK_ELEMENTS // (BLOCK * source.chans * source.planes))
+    for b in range(0, blocks, size):
+        count = min(size, blocks - b)
+        src, held = source.at(program, first + b * BLOCK, count * BLOCK)
+        fold_blocks(program, src, Extent(source.planes, count, BLOCK, source.chans), to.moved(col=b))
+        if held:
+            program.release(src, held)
+    if tail:
+        last = to.moved(col=blocks)
+        one = Extent(source.planes, 1, 1, source.chans)
+        into = lambda src, taps, tap: program.combine(src, last, one, taps, tap)  # noqa: E731
+        reduce_positions(program, source, first + blocks * BLOCK, tail, into)
+    level = Positions(to, (Loop(results.cols, to.col, 0, 0),), source.planes, source.chans)
+    reduce_positions(program, level, 0, results.cols, emit)
+    program.release(to, results)
+
+
+def fold_blocks(program: Program, src: Place, extent: Extent, to: Place) -> None:
+    """Blocks side by side into the columns of `to`."""
+    src = src._replace(row=BLOCK * src.col)
+    held: list[tuple[Place, Extent]] = []
+    for lanes in (BLOCK // MOST_TAPS, MOST_TAPS):
+        part = extent._replace(cols=lanes)
+        buffer = program.buffer(part)
+        program.combine(src, buffer, part, MOST_TAPS, lanes * src.col)
+        held.append((buffer, part))
+        src = buffer
+    program.combine(src, to._replace(row=to.col), extent._replace(cols=1), MOST_TAPS, src.col)
+    for buffer, part in held:
+        program.release(buffer, part)
+
+
+def fold(program: Program, src: Place, extent: Extent, emit: Emit) -> None:
+    """Up to a block of columns into one: lanes of up to eight, as long as there are more than eight."""
+    held: list[tuple[Place, Extent]] = []
+    while extent.cols > MOST_TAPS:
+        n = extent.cols
+        lanes = -(-n // MOST_TAPS)
+        taps = -(-n // lanes)
+        full = n - (taps - 1) * lanes  # the lanes that have all taps; the others have one less
+        extent = extent._replace(cols=lanes)
+        to = program.buffer(extent)
+        program.combine(src, to, extent._replace(cols=full), taps, lanes * src.col)
+        if full < lanes:
+            rest = extent._replace(cols=lanes - full)
+            program.combine(src.moved(col=full), to.moved(col=full), rest, taps - 1, lanes * src.col)
+        held.append((to, extent))
+        src = to
+    emit(src, extent.cols, src.col)
+    for to, part in held:
+        program.release(to, part)
+
+
+def is_whole(g: Geometry) -> bool:
+    """Whether every window is a whole plane."""
+    return all(a.out == 1 and a.before == 0 and a.d == 1 and a.k >= a.n for a in (g.d, g.h, g.w))
+
+
+def positions(g: Geometry) -> int:
+    """Elements of a plane and channel."""
+    return g.d.n * g.h.n * g.w.n
+
+
+class Whole:
+    """Writes the programs of one stage."""
+
+    def __init__(self, g: Geometry, types: Types, divisor: int) -> None:
+        self.g, self.types, self.divisor = g, types, divisor
+        self.zeros = types.red.picks and types.acc.kind == "f"
+
+    def program(self, planes: int, first: int, n: int, chans: int) -> Program:
+        """Positions first .. first + n - 1 of this many planes and channels."""
+        g, types, program = self.g, self.types, Program(self.types)
+        xi, yi = types.x.itemsize, types.y.itemsize
+        x = Place("x", 0, xi, g.outer2.xs * xi, 0, 0, g.inner.xs * xi)
+        y = Place("y", 0, yi, g.outer2.ys * yi, 0, 0, g.inner.ys * yi)
+        loops = nest([Loop(a.n, a.xs * xi, a.xs * xi, 0) for a in (g.d, g.h, g.w)])
+        source = Positions(x, tuple(loops), planes, chans)
+        one = Extent(planes, 1, 1, chans)
+        store = lambda src, taps, tap: program.combine(src, y, one, taps, tap, self.divisor)  # noqa: E731
+        reduce_positions(program, source, first, n, store)
+        if self.zeros:
+            self._first_zeros(program, source, y, first, n)
+        return program
+
+    def _first_zeros(self, program: Program, source: Positions, y: Place, first: int, n: int) -> None:
+        """The first of equal zeros wins, in every plane and channel: of several lines the first one has the last word."""
+        chans, planes = source.chans, source.planes
+        for plane in range(planes if chans > 1 else 1):
+            x, dst = source.x.moved(plane=plane), y.moved(plane=plane)
+            if chans > 1:  # channels take the place of planes
+                x, dst = x._replace(plane=x.chan), dst._replace(plane=y.chan)
+            for part in reversed(list(lines(source.axes, first, n))):
+                src = x._replace(at=x.at + part.src)
+                program.first_zeros(src, dst, chans if chans > 1 else planes, part.rows, part.cols)
+
+
+def whole_program(g: Geometry, types: Types, part: int, divisor: int) -> tuple[np.ndarray, int]:
+    """The packed programs that combine planes in parts of `part` positions, and how many units there are.
+
+    Results of several parts lie side by side, before the channels: y's steps are those of one part.
+    """
+    n, chans = positions(g), g.inner.n
+    stage = Whole(g, types, divisor)
+    parts, tile = -(-n // part), min(chans, TILE_CHANNELS)
+    planes = max(1, min(g.outer2.n, GROUP_ELEMENTS // (n * chans)))
+    groups, tiles = -(-g.outer2.n // planes), -(-chans // tile)
+    last_planes, last_chans = g.outer2.n - (groups - 1) * planes, chans - (tiles - 1) * tile
+    # Parts that are a line in memory differ only in where they begin.
+    line = len(nest([Loop(a.n, a.xs, a.xs, 0) for a in (g.d, g.h, g.w)])) == 1
+    band = np.arange(parts) if not line else (np.arange(parts) == parts - 1).astype(np.int64)
+    chan_kinds = (np.arange(tiles) == tiles - 1).astype(np.int64)
+    programs: dict[tuple[int, int, int, int], Program] = {}
+    for last in (0, 1):
+        for kind in np.unique(band):
+            first = int(np.flatnonzero(band == kind)[0]) * part
+            size = min(part, n - first)
+            for ck in np.unique(chan_kinds):
+                made = stage.program(
+                    last_planes if last else planes, 0 if line else first, size, last_chans if ck else tile
+                )
+                programs[last, 0, int(kind), int(ck)] = made
+    xi, yi = types.x.itemsize, types.y.itemsize
+    step = next((a.xs for a in (g.w, g.h, g.d) if a.n > 1), 0)
+    part_step = part * step * xi if line else 0
+    steps = (
+        g.outer.xs * xi, g.outer.ys * yi, planes * g.outer2.xs * xi, planes * g.outer2.ys * yi, 0, 0,
+        part_step, g.w.ys * yi, tile * g.inner.xs * xi, tile * g.inner.ys * yi,
+    )  # fmt: skip
+    units = Units(g.outer.n, groups, steps, np.zeros(1, np.int64), band, chan_kinds)
+    return pack_units(units, programs, Program(types)), g.outer.n * groups * parts * tiles
+
+
+def second_stage(g: Geometry, parts: int) -> Geometry:
+    """The geometry of the parts that the first stage leaves: (outer, outer2, parts, channels) without gaps."""
+    chans = g.inner.n
+    line = Axis(1, 1, 1, 1, 1, 0, 0, 1, 0, 0)
+    w = Axis(parts, 1, parts, 1, 1, 0, 0, parts, chans, 0)
+    outer2 = Batch(g.outer2.n, parts * chans, g.outer2.ys)
+    outer = Batch(g.outer.n, g.outer2.n * parts * chans, g.outer.ys)
+    return Geometry(outer, outer2, Batch(chans, 1, g.inner.ys), line, line, w, 1)
+
+
+def first_stage(g: Geometry, parts: int) -> Geometry:
+    """The geometry of the first stage: its results lie as `second_stage` reads them."""
+    s = second_stage(g, parts)
+    return g._replace(
+        outer=g.outer._replace(ys=s.outer.xs), outer2=g.outer2._replace(ys=s.outer2.xs),
+        inner=g.inner._replace(ys=1), w=g.w._replace(ys=g.inner.n),
+    )  # fmt: skip
+
+
+def accumulators(types: Types) -> tuple[Types, Types]:
+    """The types of both stages: the first leaves accumulators, the second reads them."""
+    first = types._replace(y=types.acc, y_codec=PLAIN, finisher=KEPT)
+    return first, types._replace(x=types.acc, x_codec=PLAIN, seeder=KEPT)

@@ -1,0 +1,422 @@
+"""Windows as programs: across, down and in depth, each in as few vector passes as possible.
+
+A unit is a band of output rows (a tile of their columns where rows are long, several planes where planes are small),
+whose buffers stay in the cache:
+
+1. across  the taps of each row combined, straight from the input where few columns are at a border, else from a copy
+           with neutral margins;
+2. down    the rows of each window combined;
+3. depth   the planes of each window combined; the last of the three finishes and stores.
+
+Taps combine in row-major order, so the first of equal elements wins as in the point engine. Up to eight taps are one
+pass. More are combined from shorter windows that share their work: 31 taps cost three passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from itertools import product
+from math import gcd
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpupool.kernels.codecs import Plain
+from gpupool.kernels.cpu.passes import MOST_TAPS, Types
+from gpupool.kernels.window import Axis, Geometry, extent, first_tap, tap_count, tap_range
+
+from .cpu_program import Extent, Place, Program, Units, pack_units
+
+BAND_ELEMENTS = 8192  # accumulators in a buffer
+TILE_COLUMNS = 2048  # elements of a row, with their channels, that are pooled at a time
+PLANE_ELEMENTS = 2048  # smaller planes are pooled several at a time, at least this many elements in all
+BORDER_COLUMNS = 4  # up to so many outputs at borders are made one by one, straight from the input
+WIDE_CHANNELS = 32  # channels from which on each output is a vector loop of its own
+RUNS = 3  # more runs of columns with different divisors take a list of divisors
+
+
+Emit = Callable[..., Any]  # emit(source, taps, bytes between taps, first column, columns)
+
+# -- windows of more than eight taps -----------------------------------------------------------------------------------
+
+
+class Split(NamedTuple):
+    """A window of many taps from shorter ones: `taps` windows of `size`, `apart`; then one of `rest` behind them."""
+
+    taps: int
+    size: int
+    apart: int
+    rest: int
+
+
+@lru_cache(maxsize=1024)
+def cost(k: int, shared: bool) -> tuple[int, Split | None]:
+    """Loads and stores per output for windows of k taps, and how. `shared`: elements may be combined twice."""
+    if k <= MOST_TAPS:
+        return (0 if k == 1 else k + 1), None
+    best: tuple[int, Split | None] = (10**9, None)
+    for taps in range(2, MOST_TAPS + 1):
+        size = k // taps
+        rest = k - taps * size
+        tail = cost(rest, shared)[0] + 3 if rest else 0
+        best = min(best, (cost(size, shared)[0] + taps + 1 + tail, Split(taps, size, size, rest)))
+        if shared and rest:
+            size += 1
+            while (k - size) % (taps - 1):
+                size += 1
+            apart = (k - size) // (taps - 1)
+            if 0 < apart <= size < k:
+                best = min(best, (cost(size, shared)[0] + taps + 1, Split(taps, size, apart, 0)))
+    return best
+
+
+class Step(NamedTuple):
+    """One direction of a window in a buffer: outputs, taps, stride and dilation along "row" or "col"."""
+
+    axis: str
+    out: int
+    k: int
+    s: int
+    d: int
+
+
+def _moved(place: Place, axis: str, by: int) -> Place:
+    return place.moved(row=by) if axis == "row" else place.moved(col=by)
+
+
+def _scaled(place: Place, axis: str, by: int) -> Place:
+    return place.scaled(row=by) if axis == "row" else place.scaled(col=by)
+
+
+def _pitch(place: Place, axis: str) -> int:
+    return place.row if axis == "row" else place.col
+
+
+class Reduction:
+    """Combines taps along one axis of a buffer, in stages that end at `emit(source, taps, bytes between them)`."""
+
+    def __init__(self, program: Program, whole: Extent) -> None:
+        self.program, self.whole = program, whole  # whole: what the source's buffer holds
+        self.shared = bool(program.types.red.picks)
+
+    def run(self, src: Place, step: Step, emit: Emit) -> None:
+        """All stages; `emit` makes the outputs from the last."""
+        axis, out, k, s, d = step
+        factor = _factor(k, s) if d == 1 else 1
+        if k <= MOST_TAPS:
+            emit(_scaled(src, axis, s), k, d * _pitch(src, axis))
+        elif factor > 1:  # windows that share no taps shrink the axis itself
+            n = (out - 1) * (s // factor) + k // factor
+            small = self.whole._replace(**{_field(axis): n})
+            to = self.program.buffer(small)
+            self.program.combine(
+                _scaled(src, axis, factor), to, self._few(axis, n), factor, _pitch(src, axis)
+            )
+            Reduction(self.program, small).run(to, Step(axis, out, k // factor, s // factor, 1), emit)
+            self.program.release(to, small)
+        else:
+            positions = (out - 1) * s + 1
+            self._last(src, axis, positions, k, d, lambda p, taps, tap: emit(_scaled(p, axis, s), taps, tap))
+
+    def _few(self, axis: str, n: int) -> Extent:
+        return self.whole._replace(**{_field(axis): n})
+
+    def _last(self, src: Place, axis: str, n: int, k: int, d: int, emit: Emit) -> None:
+        """The window of k taps at n positions, its last combination left to `emit`."""
+        split = cost(k, self.shared)[1]
+        pitch = d * _pitch(src, axis)
+        if split is None:
+            emit(src, k, pitch)
+            return
+        taps, size, apart, rest = split
+        if rest == 0:
+            part = self._windows(src, axis, n + (taps - 1) * apart * d, size, d)
+            emit(part, taps, apart * pitch)
+        else:
+            head = self._windows(src, axis, n, k - rest, d, split._replace(rest=0))
+            tail = self._windows(src, axis, n + (k - rest) * d, rest, d)
+            emit(head, 2, _moved(tail, axis, (k - rest) * d).at - head.at)
+            self._done(tail, src)
+            part = head
+        self._done(part, src)
+
+    def _done(self, place: Place, src: Place) -> None:
+        if place.at != src.at:
+            self.program.release(place, self.whole)
+
+    def _windows(self, src: Place, axis: str, n: int, k: int, d: int, split: Split | None = None) -> Place:
+        """Windows of k taps at n positions, in a buffer laid out as the source's."""
+        if k == 1:
+            return src
+        to = self.program.buffer(self.whole)
+        found = split or cost(k, self.shared)[1]
+        if found is None:
+            self._flat(src, to, axis, n, k, d * _pitch(src, axis))
+        elif found.rest == 0:
+            part = self._windows(src, axis, n + (found.taps - 1) * found.apart * d, found.size, d)
+            self._flat(part, to, axis, n, found.taps, found.apart * d * _pitch(src, axis))
+            self._done(part, src)
+        else:
+            self._last(src, axis, n, k, d, lambda p, taps, tap: self._flat(p, to, axis, n, taps, tap))
+        return to
+
+    def _flat(self, src: Place, to: Place, axis: str, n: int, taps: int, tap: int) -> None:
+        """One combination at n positions, through the ends of rows where that makes one long loop."""
+        w = self.whole
+        if axis == "row":
+            self.program.combine(src, to, w._replace(rows=n), taps, tap)
+            return
+        flat = (w.planes * w.rows - 1) * w.cols + n
+        self.program.combine(src, to, Extent(1, 1, flat, w.chans), taps, tap)
+
+
+def _field(axis: str) -> str:
+    return "rows" if axis == "row" else "cols"
+
+
+def _factor(k: int, s: int) -> int:
+    """The largest number up to eight that divides window and stride, 1 if there is none."""
+    common = gcd(k, s)
+    return next((f for f in range(MOST_TAPS, 1, -1) if common % f == 0), 1)
+
+
+# -- one axis cut into pieces ------------------------------------------------------------------------------------------
+
+
+class Piece(NamedTuple):
+    """Some outputs of an axis: the first, how many, and which of the positions that their windows span are real."""
+
+    first: int
+    out: int
+    lo: int  # positions from the first window's first tap
+    hi: int
+    span: int
+
+
+def pieces(a: Axis, size: int) -> tuple[list[Piece], np.ndarray]:
+    """The axis in pieces of `size` outputs: one piece of each kind, and every piece's kind."""
+    first = np.arange(0, a.out, size, dtype=np.int64)
+    out = np.minimum(size, a.out - first)
+    start = first * a.s - a.before
+    span = (out - 1) * a.s + extent(a.k, a.d)
+    lo, hi = np.maximum(0, -start), np.minimum(span, a.n - start)
+    inside = (lo == 0) & (hi == span) & (start >= a.count_from) & (start + span <= a.count_to)
+    keys = np.stack([out, np.where(inside, -1, first)])
+    _, index, kinds = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+    found = [Piece(*(int(v[i]) for v in (first, out, lo, hi, span))) for i in index]
+    return found, kinds.reshape(-1)
+
+
+def counts_of(a: Axis, piece: Piece) -> tuple[int, ...]:
+    """How many taps count in the divisor, for each output of the piece."""
+    starts = (first_tap(piece.first + o, a.s, a.before) for o in range(piece.out))
+    return tuple(tap_count(start, a.count_from, a.count_to, a.k, a.d) for start in starts)
+
+
+def runs(values: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    """(from, to, value) of each run of equal values."""
+    found: list[tuple[int, int, int]] = []
+    for i, v in enumerate(values):
+        if found and found[-1][2] == v:
+            found[-1] = (found[-1][0], i + 1, v)
+        else:
+            found.append((i, i + 1, v))
+    return found
+
+
+# -- one unit ----------------------------------------------------------------------------------------------------------
+
+
+class Sink(NamedTuple):
+    """Where finished outputs go, and the divisors of their rows and columns; depth's share is in `factor`."""
+
+    place: Place
+    rows: tuple[int, ...]
+    cols: tuple[int, ...]
+    factor: int
+
+
+class Unit:
+    """Writes the program of one kind of unit.
+
+    Wherever a last combination is left to the caller, it is told by `emit(source, taps, bytes between taps)`, and
+    `col, cols` where it concerns only some columns.
+    """
+
+    def __init__(self, g: Geometry, types: Types, planes: int, band: Piece, tile: Piece) -> None:
+        self.g, self.types, self.planes, self.band, self.tile = g, types, planes, band, tile
+        self.program = Program(types)
+        item = types.x.itemsize
+        first = -(g.d.before * g.d.xs + g.h.before * g.h.xs + g.w.before * g.w.xs)
+        self.x = Place("x", first * item, item, g.outer2.xs * item, g.h.xs * item, g.w.xs * item, g.inner.xs * item)
+        self.outputs = Extent(planes, band.out, tile.out, g.inner.n)
+        self.copied = not is_direct(g, types)
+        if self.copied:
+            self.copy_extent = Extent(planes, band.out if g.h.k == 1 else band.span, tile.span, g.inner.n)
+            self.copy = self.program.buffer(self.copy_extent)
+
+    def write(self, depth: Piece) -> Program:
+        """The whole program."""
+        g, item = self.g, self.types.y.itemsize
+        y = Place("y", 0, item, g.outer2.ys * item, g.h.ys * item, g.w.ys * item, g.inner.ys * item)
+        start = first_tap(depth.first, g.d.s, g.d.before)
+        if g.divisor != 0:
+            sink = Sink(y, (1,) * self.band.out, (1,) * self.tile.out, g.divisor)
+        else:
+            factor = tap_count(start, g.d.count_from, g.d.count_to, g.d.k, g.d.d)
+            sink = Sink(y, counts_of(g.h, self.band), counts_of(g.w, self.tile), factor)
+        j0, j1 = tap_range(start, 0, g.d.n, g.d.k, g.d.d)
+        taps = [self.x._replace(at=self.x.at + j * g.d.d * g.d.xs * self.x.item) for j in range(j0, j1)]
+        if len(taps) == 1:
+            self._plane(taps[0], partial(self._store, sink))
+        else:
+            self._deep(taps, sink)
+        return self.program
+
+    def _deep(self, taps: list[Place], sink: Sink) -> None:
+        """Up to eight planes side by side are one more pass; more are combined eight at a time."""
+        slots = min(len(taps), MOST_TAPS)
+        stacked = self.outputs._replace(planes=slots * self.planes)
+        banks = [self.program.buffer(stacked) for _ in range(2 if len(taps) > slots else 1)]
+        step = self.planes * banks[0].plane
+        held, bank = 0, 0
+        for i, x in enumerate(taps):
+            to = banks[bank]._replace(at=banks[bank].at + held * step)
+            self._plane(x, partial(self._into, to, self.outputs))
+            held += 1
+            if held == slots and i + 1 < len(taps):
+                self.program.combine(banks[bank], banks[1 - bank], self.outputs, slots, step)
+                held, bank = 1, 1 - bank
+        self._store(sink, banks[bank], held, step)
+
+    def _into(
+        self, to: Place, extent: Extent, src: Place, taps: int, tap: int, col: int = 0, cols: int | None = None
+    ) -> None:
+        """Accumulators from their last combination."""
+        part = extent if cols is None else extent._replace(cols=cols)
+        self.program.combine(src, to.moved(col=col), part, taps, tap)
+
+    def _store(self, sink: Sink, src: Place, taps: int, tap: int, col: int = 0, cols: int | None = None) -> None:
+        """Outputs from their last combination: one pass for each run of rows, and of columns if there are few."""
+        cols = self.tile.out if cols is None else cols
+        per_col = sink.cols[col : col + cols]
+        col_runs = runs(per_col)
+        listed = len(col_runs) > RUNS
+        for r0, r1, per_row in runs(sink.rows):
+            for c0, c1, count in [(0, cols, 1)] if listed else col_runs:
+                self.program.combine(
+                    src.moved(row=r0, col=c0), sink.place.moved(row=r0, col=col + c0),
+                    Extent(self.planes, r1 - r0, c1 - c0, self.g.inner.n), taps, tap,
+                    sink.factor * per_row * count, per_col if listed else None,
+                )  # fmt: skip
+
+    def _plane(self, x: Place, emit: Emit) -> None:
+        """Across and down one plane."""
+        h, band = self.g.h, self.band
+        if h.k == 1:
+            self._across(x.scaled(row=h.s), 0, band.out, emit)
+            return
+        whole = self.outputs._replace(rows=band.span)
+        rows, real = self.program.buffer(whole), band.hi - band.lo
+        self.program.fill(rows, whole._replace(rows=band.lo))
+        self.program.fill(rows.moved(row=band.hi), whole._replace(rows=band.span - band.hi))
+        into = partial(self._into, rows.moved(row=band.lo), whole._replace(rows=real))
+        self._across(x.moved(row=band.lo), band.lo, real, into)
+        Reduction(self.program, whole).run(rows, Step("row", band.out, h.k, h.s, h.d), emit)
+        self.program.release(rows, whole)
+
+    def _across(self, x: Place, row: int, count: int, emit: Emit) -> None:
+        """`count` rows from x on, the band's rows `row` and on, reduced across."""
+        if self.copied:
+            self._across_copy(x, row, count, emit)
+        else:
+            self._across_input(x, emit)
+
+    def _across_input(self, x: Place, emit: Emit) -> None:
+        """Straight from the input: outputs whose taps are all real at once, those at borders one by one."""
+        w, tile = self.g.w, self.tile
+        reach = extent(w.k, w.d)
+        first = min(tile.out, -(-tile.lo // w.s))
+        last = max(first, min(tile.out, (tile.hi - reach) // w.s + 1))
+        for o, n in [*((o, 1) for o in range(first)), (first, last - first), *((o, 1) for o in range(last, tile.out))]:
+            j0, j1 = tap_range(o * w.s, tile.lo, tile.hi, w.k, w.d)
+            if n > 0:
+                emit(x.moved(col=o * w.s + j0 * w.d).scaled(col=w.s), j1 - j0, w.d * x.col, o, n)
+
+    def _across_copy(self, x: Place, row: int, count: int, emit: Emit) -> None:
+        """From a copy with neutral margins. Where all columns are one tile, they stay as they were filled at first."""
+        w, (lo, hi) = self.g.w, (self.tile.lo, self.tile.hi)
+        copy, some = self.copy.moved(row=row), self.copy_extent._replace(rows=count)
+        if self.tile.out < w.out:
+            self.program.fill(copy, some._replace(cols=lo))
+            self.program.fill(copy.moved(col=hi), some._replace(cols=self.tile.span - hi))
+        self.program.combine(x.moved(col=lo), copy.moved(col=lo), some._replace(cols=hi - lo))
+        step = Step("col", self.tile.out, w.k, w.s, w.d)
+        if self.planes == 1:
+            Reduction(self.program, some).run(copy, step, emit)
+        else:  # planes lie end to end only with all their rows
+            last = lambda src, taps, tap: emit(src.moved(row=row), taps, tap)  # noqa: E731
+            Reduction(self.program, self.copy_extent).run(self.copy, step, last)
+
+
+def is_direct(g: Geometry, types: Types) -> bool:
+    """Whether rows are reduced straight from the input: not if elements would be decoded often, or borders are wide."""
+    w = g.w
+    if w.k > MOST_TAPS:
+        return False
+    if not isinstance(types.x_codec, Plain) and w.k > w.s:
+        return False
+    beyond = (w.out - 1) * w.s - w.before + extent(w.k, w.d) - w.n
+    borders = -(-w.before // w.s) + (-(-beyond // w.s) if beyond > 0 else 0)
+    return borders <= BORDER_COLUMNS or g.inner.n >= WIDE_CHANNELS
+
+
+# -- all units ---------------------------------------------------------------------------------------------------------
+
+
+def sizes(g: Geometry, types: Types) -> tuple[int, int, int]:
+    """Planes, output rows and output columns of a unit."""
+    w, h, channels = g.w, g.h, g.inner.n
+    reach = extent(h.k, h.d)
+    room = min(TILE_COLUMNS, 4 * BAND_ELEMENTS // (3 * reach)) if h.k > 1 else TILE_COLUMNS
+    cols = w.out if w.out * channels <= 2 * room else max(1, room // channels)
+    width = cols if is_direct(g, types) else (cols - 1) * w.s + extent(w.k, w.d)
+    lines = max(1, BAND_ELEMENTS // (width * channels))
+    band = max(1, (lines - reach) // h.s + 1, 2 * reach // h.s)
+    if band < h.out or cols < w.out or g.d.k > 1:
+        return 1, min(band, h.out), cols
+    plane = ((h.out - 1) * h.s + reach) * width * channels
+    return max(1, min(g.outer2.n, PLANE_ELEMENTS // plane)), h.out, cols
+
+
+def windows_program(g: Geometry, types: Types) -> tuple[np.ndarray, int]:
+    """The packed programs for this geometry, and how many units there are."""
+    planes, band, cols = sizes(g, types)
+    groups = -(-g.outer2.n // planes)
+    last_planes = g.outer2.n - (groups - 1) * planes
+    depth_pieces, depths = pieces(g.d, 1)
+    bands, band_kinds = pieces(g.h, band)
+    tiles, tile_kinds = pieces(g.w, cols)
+    programs: dict[tuple[int, int, int, int], Program] = {}
+    prologue, filled = Program(types), 0
+    for at in product((1, 0) if groups > 1 else (1,), *(range(len(p)) for p in (depth_pieces, bands, tiles))):
+        last, dk, bk, tk = at
+        if not last and last_planes == planes:
+            programs[at] = programs[1, dk, bk, tk]
+            continue
+        unit = Unit(g, types, last_planes if last else planes, bands[bk], tiles[tk])
+        programs[at] = unit.write(depth_pieces[dk])
+        if unit.copied and cols == g.w.out and unit.copy_extent.elements > filled:
+            filled = unit.copy_extent.elements
+            prologue.ops.clear()
+            prologue.fill(unit.copy, unit.copy_extent)
+    xi, yi = types.x.itemsize, types.y.itemsize
+    steps = (
+        g.outer.xs * xi, g.outer.ys * yi, planes * g.outer2.xs * xi, planes * g.outer2.ys * yi,
+        g.d.s * g.d.xs * xi, g.d.ys * yi, band * g.h.s * g.h.xs * xi, band * g.h.ys * yi,
+        cols * g.w.s * g.w.xs * xi, cols * g.w.ys * yi,
+    )  # fmt: skip
+    units = Units(g.outer.n, groups, steps, depths, band_kinds, tile_kinds)
+    count = g.outer.n * groups * len(depths) * len(band_kinds) * len(tile_kinds)
+    return pack_units(units, programs, prologue), count
