@@ -11,6 +11,7 @@ from gpupool.kernels.cpu.bands import band_tables, bands
 from gpupool.kernels.cpu.lines import line_functions
 from gpupool.kernels.cpu.point import point, point_indices
 from gpupool.kernels.cpu.whole import whole_finish, whole_parts
+from gpupool.kernels.reducers import neutral
 from gpupool.kernels.window import Batch, Geometry, extent
 
 # Taps in all outputs up to which the point engine runs: it needs no buffers (2 us a call less) and compiles in a fifth
@@ -87,13 +88,15 @@ def choose_engine(
     loaded = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
     acc = red.accumulator(loaded)
     anyhow = Choice(g, (Stage(point, (), (*kinds, *codecs, red), rows_of(g)),))
-    if acc is None or work(g) <= SMALL_WORK:
+    if acc is None or neutral(red, loaded) is None or work(g) <= SMALL_WORK:
         return anyhow
     if is_whole(g):
         planes = g.outer.n * g.outer2.n
         parts = max(1, g.d.n * g.h.n * g.w.n * g.inner.n // PART_PIXELS)
         parts = min(parts, g.d.n * g.h.n * g.w.n)
-        one = Stage(whole_parts, (parts, int(red.picks)), (kinds[0], acc, codecs[0], red), planes * parts)
+        one = Stage(
+            whole_parts, (parts, int(getattr(red, "picks", False))), (kinds[0], acc, codecs[0], red), planes * parts
+        )
         two = Stage(whole_finish, (parts,), (acc, kinds[1], codecs[1], red), planes)
         return Choice(g, (one, two), (), planes * parts * g.inner.n, acc)
     if g.inner.n > 1 and (g.inner.xs != 1 or g.w.xs != g.inner.n):
