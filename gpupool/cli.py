@@ -13,7 +13,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gpupool.failure import CommandError, UsageError, missing_extra
+from gpupool.operators import OPERATORS
 
+OPS = tuple(row.name for row in OPERATORS.values() if not row.options)
+TAKE_DTYPE = tuple(op for op in OPS if OPERATORS[op].dtype)
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for a program stopped by Ctrl-C
@@ -103,7 +106,7 @@ def _add_pool(commands: Any) -> None:
     add = parser.add_argument
     add("input", type=Path, metavar="INPUT", help="the file to read")
     add("-o", "--output", type=Path, required=True, metavar="OUTPUT", help="the file to write")
-    add("--op", choices=("max", "avg"), required=True, help="the highest value, or the mean, of each window")
+    add("--op", choices=OPS, required=True, help="what each window becomes")
     add("--window", type=_positive, required=True, metavar="N|H,W", help="window size, for example 2 or 2,3")
     add("--stride", type=_positive, metavar="N|H,W", help="step between windows (default: the window)")
     add(
@@ -177,8 +180,8 @@ def _run_pool(args: argparse.Namespace) -> None:
     """`gpupool pool`: read, pool, write."""
     from gpupool import device, images
 
-    if args.dtype is not None and args.op != "avg":
-        raise UsageError("--dtype applies to --op avg only; max keeps the dtype")
+    if args.dtype is not None and not OPERATORS[args.op].dtype:
+        raise UsageError(f"--dtype applies to --op {', '.join(TAKE_DTYPE)} only; {args.op} keeps the dtype")
     images.check_suffixes(args.input, args.output)
     if args.axes is not None and not images.is_array_file(args.input):
         raise UsageError("--axes applies to .npy files only; images are pooled over height and width")
@@ -203,8 +206,9 @@ def _pool(source: Any, args: argparse.Namespace, chosen: Any) -> np.ndarray:
     options["dilation"] = _per_axis(args.dilation, len(axes))
     if args.stride is not None:
         options["stride"] = _per_axis(args.stride, len(axes))
-    if args.op == "avg":
+    if OPERATORS[args.op].divides:
         options["count_include_pad"] = args.count_include_pad
+    if OPERATORS[args.op].dtype:
         options["dtype"] = args.dtype if args.dtype is not None else source.average_dtype
     return chosen.pool(source.array, args.op, _per_axis(args.window, len(axes)), **options)
 

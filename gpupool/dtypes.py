@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .request import Request
-
 
 def is_float(dtype: np.dtype) -> bool:
     """float16, bfloat16, float32 or float64."""
@@ -31,22 +29,33 @@ def dtype_of(value: Any) -> np.dtype:
         raise TypeError(f"dtype must be a real dtype, got {value!r}") from None
 
 
-def result_dtype(request: Request, dtype: np.dtype) -> np.dtype:
-    """The dtype of the result, or a TypeError that says what is allowed."""
+def check_real(dtype: np.dtype) -> None:
+    """A TypeError that says what is allowed, for dtypes that cannot be pooled."""
     if not is_real(dtype):
         raise TypeError(
             f"x has dtype {dtype}, which cannot be pooled; allowed are bool, integers, float16, bfloat16, float32 "
             "and float64"
         )
-    if request.op == "max":
-        if request.dtype is not None:
-            raise TypeError(f"dtype must be None for 'max', which keeps the input's, got {request.dtype!r}")
-        return dtype
-    if request.dtype is not None:
-        wanted = dtype_of(request.dtype)
-        if not is_real(wanted) or wanted.kind == "b":
-            raise TypeError(f"dtype must be an integer or real floating dtype, got {wanted}")
-        return wanted.newbyteorder("=")
+
+
+def chosen_dtype(value: Any) -> np.dtype:
+    """The result's dtype that the user asks for."""
+    wanted = dtype_of(value)
+    if not is_real(wanted) or wanted.kind == "b":
+        raise TypeError(f"dtype must be an integer or real floating dtype, got {wanted}")
+    return wanted.newbyteorder("=")
+
+
+# -- the result's dtype for an input's, one rule for each kind of operator ---------------------------------------------
+
+
+def as_input(dtype: np.dtype) -> np.dtype:
+    """An element of the input."""
+    return dtype
+
+
+def of_mean(dtype: np.dtype) -> np.dtype:
+    """Floats keep theirs; of bool and integers up to 16 bits float32, of wider ones float64."""
     if is_float(dtype):
         return dtype
     return np.dtype("float32" if dtype.itemsize <= 2 else "float64")

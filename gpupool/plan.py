@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.kernels.codecs import input_codec, output_codec
-from gpupool.kernels.reducers import EXACT_PAIRS, OPERATORS
+from gpupool.kernels.reducers import Wanted
 
 from .axes import PooledAxis, pooled_shape, resolve_axes
-from .dtypes import result_dtype
+from .dtypes import is_float
+from .operators import check_operator, operator_of, result_dtype
 from .request import Request, fail
 
 MAX_POOLED_AXES = 3
@@ -31,9 +32,9 @@ class Plan(NamedTuple):
     pooled: tuple[PooledAxis, ...]
 
     @property
-    def averages(self) -> bool:
+    def divides(self) -> bool:
         """Whether results depend on a divisor."""
-        return self.request.op == "avg"
+        return operator_of(self.request.op).divides
 
     @property
     def largest_window(self) -> int:
@@ -44,24 +45,10 @@ class Plan(NamedTuple):
         return max(taps, abs(self.request.divisor_override or 0))
 
 
-def check_operator(request: Request) -> None:
-    """Errors that need no array: the operator and its divisor."""
-    if request.op not in OPERATORS:
-        raise ValueError(f"op must be one of {tuple(OPERATORS)}, got {request.op!r}")
-    if request.divisor_override is not None:
-        if not isinstance(request.divisor_override, int):
-            raise TypeError(f"divisor_override must be a non-zero int or None, got {request.divisor_override!r}")
-        if request.divisor_override == 0 or abs(request.divisor_override) >= 2**31:
-            raise ValueError(
-                f"divisor_override must be a non-zero int below 2**31 or None, got {request.divisor_override}"
-            )
-
-
 def make_plan(request: Request, shape: tuple[int, ...], dtype: np.dtype) -> Plan:
     """Check every argument against the array and resolve it; pure integers, no array touched."""
     try:
-        check_operator(request)
-        out_dtype = result_dtype(request, dtype)
+        out_dtype = result_dtype(check_operator(request), request, dtype)
         pooled = resolve_axes(request, shape)
         busy = [a for a in pooled if (a.k, a.s, a.out) != (1, 1, a.n)]
         if len(busy) > MAX_POOLED_AXES:
@@ -79,9 +66,12 @@ def make_plan(request: Request, shape: tuple[int, ...], dtype: np.dtype) -> Plan
 def choose(plan: Plan, *, wide: bool) -> tuple[Any, Any, Any]:
     """The reducer and the codecs of input and output; `wide` says that float64 arithmetic is cheap on the target."""
     request = plan.request
-    red = OPERATORS[request.op](plan.dtype, plan.out_dtype, plan.largest_window, request.indices, wide)
-    y_codec = output_codec(plan.out_dtype, plan.averages, isinstance(red, EXACT_PAIRS))
-    return red, input_codec(plan.dtype), y_codec
+    omit = request.nan_policy == "omit" and is_float(plan.dtype)
+    wanted = Wanted(
+        plan.dtype, plan.out_dtype, plan.largest_window, request.indices, wide, omit, request.options
+    )  # fmt: skip
+    red = operator_of(request.op).reducer(wanted)
+    return red, input_codec(plan.dtype), output_codec(plan.out_dtype, getattr(red, "gives", "number"))
 
 
 def check_outs(plan: Plan, out: Any, kind: Any) -> tuple[Any, ...]:

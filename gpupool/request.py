@@ -9,10 +9,13 @@ import numpy as np
 
 
 class Request(NamedTuple):
-    """One call's arguments, hashable. `window=None` takes whole axes; `spatial` counts axes by `data_format`."""
+    """One call's arguments, hashable. `window=None` takes whole axes; `spatial` counts axes by `data_format`.
+
+    `op` is the name of a row of the table of operators; `options` are that operator's own parameters.
+    """
 
     name: str
-    op: str
+    op: Any
     window: Any
     stride: Any = None
     padding: Any = 0
@@ -26,6 +29,8 @@ class Request(NamedTuple):
     spatial: int | None = None
     data_format: str = "channels_first"
     axes: Any = None
+    nan_policy: str = "propagate"
+    options: tuple = ()
 
 
 def fail(request: Request, error: Exception) -> NoReturn:

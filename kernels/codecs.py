@@ -149,11 +149,11 @@ def input_codec(dtype):
     return {"float16": Half(), "bfloat16": BFloat()}.get(dtype.name, Plain())
 
 
-def output_codec(dtype, op_is_average, exact):
-    """How results are stored as this NumPy dtype; `exact` says that the reducer hands over (high, low) integers."""
-    if dtype.kind in "iu" and op_is_average:
+def output_codec(dtype, gives):
+    """How results are stored as this NumPy dtype; `gives` says what a reducer finishes with (see `reducers`)."""
+    if dtype.kind in "iu" and gives != "element":
         lo, hi = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
         if dtype.name == "uint64":
-            return SaturatedPairUnsigned() if exact else SaturatedUnsigned()
-        return SaturatedPair(lo, hi) if exact else Saturated(lo, hi)
+            return SaturatedPairUnsigned() if gives == "pair" else SaturatedUnsigned()
+        return SaturatedPair(lo, hi) if gives == "pair" else Saturated(lo, hi)
     return input_codec(dtype)

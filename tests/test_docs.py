@@ -22,6 +22,7 @@ from PIL import Image
 
 import gpupool as gp
 from gpupool import cli, device, images
+from gpupool.operators import OPERATORS
 
 pytestmark = pytest.mark.cpu_only  # the simulator's example starts a process of its own
 
@@ -123,6 +124,32 @@ def test_dtypes_that_are_refused():
     with pytest.raises(TypeError):
         gp.avg_pool1d(np.ones(4), 2, dtype=bool)
     np.testing.assert_array_equal(gp.avg_pool1d([0.5, 1.5, np.nan, 300], 1, dtype="uint8"), [0, 2, 0, 255])
+
+
+def test_operator_table():
+    """The README says of each operator what the table of operators says."""
+    expected = [
+        [
+            f'`"{row.name}"`',
+            row.summary,
+            ", ".join(f"`{family}2d`" for family in row.families) or "`pool` only",
+            row.result.words,
+            ", ".join(f"`{word}`" for word in row.takes),
+        ]
+        for row in OPERATORS.values()
+    ]
+    assert [[cell.strip() for cell in row] for row in table("operators")] == expected
+
+
+@pytest.mark.parametrize("op", OPERATORS)
+def test_functions_take_what_the_table_says(op):
+    """Exactly the operators that take an argument have it in their functions."""
+    row = OPERATORS[op]
+    special = {word for other in OPERATORS.values() for word in other.takes}
+    for family in row.families:
+        taken = special & set(inspect.signature(getattr(gp, f"{family}2d")).parameters)
+        whole = {"return_indices", "count_include_pad", "divisor_override"} if "global" in family else set()
+        assert taken == set(row.takes) - whole, family
 
 
 @pytest.mark.parametrize("row", table("rules"), ids=lambda row: "-".join(row[:5]))

@@ -11,6 +11,7 @@ from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.point import point, point_indices
 from gpupool.kernels.cpu.program import run_units
+from gpupool.kernels.reducers import neutral
 from gpupool.kernels.window import Batch, Geometry, extent
 
 from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
@@ -61,7 +62,7 @@ def choose_engine(
         return Choice((Stage(point_indices, jit.pack(g), constants, rows_of(g)),))
     loaded = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
     acc = red.accumulator(loaded)
-    if acc is None or work(g) <= SMALL_WORK:
+    if acc is None or neutral(red, loaded) is None or work(g) <= SMALL_WORK:
         return Choice((Stage(point, jit.pack(g), (*kinds, *codecs, red), rows_of(g)),))
     types = Types(*kinds, acc, *codecs, red, red, red)
     if is_whole(g):

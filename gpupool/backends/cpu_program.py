@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.kernels.cpu.passes import MOST_TAPS, Kind, Record, Types, fill_function, pass_function, zero_function
-from gpupool.kernels.cpu.program import HEAD, OP, Head
+from gpupool.kernels.cpu.program import HEAD, Head
 
 # Strides that passes are compiled for: with constants, vector code picks the elements apart; else one by one.
 STEPS = (1, 2, 3, 4)

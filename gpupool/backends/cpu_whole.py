@@ -15,10 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from gpupool.kernels.cpu.passes import KEPT, MOST_TAPS, PLAIN, Types
+from gpupool.kernels.reducers import picks
 from gpupool.kernels.window import Axis, Batch, Geometry
 
 from .cpu_program import Extent, Loop, Place, Program, Units, nest, pack_units
-from .cpu_windows import Emit
+from .cpu_reduction import Emit
 
 BLOCK = MOST_TAPS**3
 PART = BLOCK * BLOCK  # positions of a unit
@@ -157,7 +158,7 @@ class Whole:
 
     def __init__(self, g: Geometry, types: Types, divisor: int) -> None:
         self.g, self.types, self.divisor = g, types, divisor
-        self.zeros = types.red.picks and types.acc.kind == "f"
+        self.zeros = picks(types.red) and types.acc.kind == "f"
 
     def program(self, planes: int, first: int, n: int, chans: int) -> Program:
         """Positions first .. first + n - 1 of this many planes and channels."""

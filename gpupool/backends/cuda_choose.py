@@ -16,13 +16,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.backends import cuda_tiles
+from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
 from gpupool.kernels.cuda.compile import Kernel
 from gpupool.kernels.cuda.memory import SIMULATED
-from gpupool.kernels.cuda.operators import accumulator, any_order
+from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.plane import plane
 from gpupool.kernels.cuda.point import point, point_indices
 from gpupool.kernels.cuda.walk import Walk, cut
+from gpupool.kernels.reducers import unordered
 from gpupool.kernels.window import Axis, Geometry, extent, first_tap, tap_count, tap_range
 from gpupool.plan import Plan, choose
 
@@ -194,7 +196,7 @@ def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> La
 def _whole(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
     """The plane kernel, where there is one window in each plane and it takes in every element."""
     axes = (g.d, g.h, g.w)
-    red = any_order(op.red, op.x_dtype)
+    red = unordered(op.red, decoded(op).dtype)
     if op.indices or red is None or any(a.out != 1 for a in axes):
         return None
     starts = [first_tap(0, a.s, a.before) for a in axes]
@@ -220,9 +222,7 @@ def _whole(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launc
         while taps % vector:
             vector //= 2
     slots, per_block = group(taps // vector, units, lanes)
-    with np.errstate(all="ignore"):
-        sample = decoded(op)
-    types = accumulator(red, sample, np.int32)
+    types = accumulator(red, decoded(op), np.int32)
     walk = Walk(cut(g.inner.n), cut(1), cut(1), cut(1), cut(g.outer2.n))
     constants = (
         ("UNITS", per_block), ("SLOTS", slots), ("VECTOR", vector), ("BLOCK", slots * per_block),
@@ -233,13 +233,6 @@ def _whole(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launc
     kernel = _kernel(op._replace(red=red), plane, bits, offset_bits, constants, label)
     kernel = dataclasses.replace(kernel, threads=slots * per_block)
     return Launch(kernel, -(-units // per_block), slots * per_block, g, walk, units, 0, 0)
-
-
-def decoded(op: Operator) -> Any:
-    """A sample of what the reducer sees: a NumPy scalar of the type that elements are decoded to."""
-    if op.x_dtype.name in ("float16", "bfloat16"):
-        return np.float32(0)
-    return np.zeros(1, op.x_type)[0]
 
 
 def merged(axes: tuple[Axis, Axis, Axis]) -> tuple[Axis, Axis, Axis]:

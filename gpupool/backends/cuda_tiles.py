@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.kernels.cuda.last import last
-from gpupool.kernels.cuda.operators import accumulator, neutral
+from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.tile import tile
 from gpupool.kernels.cuda.walk import Walk, cut
+from gpupool.kernels.reducers import neutral
 from gpupool.kernels.window import Axis, Geometry, first_tap, tap_count
 
 WIDEST = 16  # bytes of one load or store
@@ -53,12 +54,19 @@ def uniform_divisor(g: Geometry) -> int:
     return product
 
 
+def decoded(op: Any) -> Any:
+    """A sample of what the reducer sees: a NumPy scalar of the type that elements are decoded to."""
+    if op.x_dtype.name in ("float16", "bfloat16"):
+        return np.float32(0)
+    return np.zeros(1, op.x_type)[0]
+
+
 def common_constants(op: Any, g: Geometry) -> tuple[tuple[str, Any], ...] | None:
     """What both engines are bound to; None where the operator has no neutral element."""
-    absent = neutral(op.red, op.x_dtype)
+    sample = decoded(op)
+    absent = neutral(op.red, sample.dtype)
     if absent is None:
         return None
-    sample = np.float32(0) if op.x_dtype.name in ("float16", "bfloat16") else np.zeros(1, op.x_type)[0]
     types = accumulator(op.red, sample, np.int32)
     return (
         ("KD", g.d.k), ("KH", g.h.k), ("KW", g.w.k), ("SH", g.h.s), ("SW", g.w.s), ("DIVISOR", uniform_divisor(g)),

@@ -11,7 +11,7 @@ from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic, overload, register_jitable
 
-from .. import codecs, point, reducers, window
+from .. import codecs, exact, point, window
 from ..window import Axis, Batch, Geometry
 from .cache import KernelCache, closure_key
 
@@ -22,11 +22,11 @@ SHARED = (
     window.tap_count,
     codecs.bits_of,
     codecs.float_of,
-    reducers.split_signed,
-    reducers.split_unsigned,
-    reducers.divide_exact,
-    reducers.mean_exact,
-    reducers.round_exact,
+    exact.split_signed,
+    exact.split_unsigned,
+    exact.divide_exact,
+    exact.mean_exact,
+    exact.round_exact,
     point.reduce_row,
     point.reduce_window,
     point.divisor,

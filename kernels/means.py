@@ -1,0 +1,266 @@
+"""Averages: one row for each accumulator, from the cheapest to the exact."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .exact import mean_exact, round_exact, split_signed, split_unsigned
+
+
+class Mean(NamedTuple):
+    """Mean in float32, for windows so small that its roundings do not add up."""
+
+    @staticmethod
+    def accumulator(loaded):
+        return np.dtype(np.float32)
+
+    @staticmethod
+    def neutral(loaded):
+        return np.float32(-0.0)
+
+    @staticmethod
+    def seed(red, v, at):
+        return np.float32(v)
+
+    @staticmethod
+    def combine(red, a, b):
+        return a + b
+
+    @staticmethod
+    def finish(red, acc, count):
+        return acc / np.float32(count)
+
+
+class MeanWide(NamedTuple):
+    """Mean accumulated in float64: of float64, and exact enough for float32 and halves at any window size."""
+
+    @staticmethod
+    def accumulator(loaded):
+        return np.dtype(np.float64)
+
+    @staticmethod
+    def neutral(loaded):
+        return np.float64(-0.0)
+
+    @staticmethod
+    def seed(red, v, at):
+        return np.float64(v)
+
+    @staticmethod
+    def combine(red, a, b):
+        return a + b
+
+    @staticmethod
+    def finish(red, acc, count):
+        return acc / np.float64(count)
+
+
+class MeanNarrowed(NamedTuple):
+    """MeanWide for a result of at most 32 bits: times the reciprocal, whose error is lost when the result is narrowed.
+
+    Dividing eight float64 takes 16 cycles, which is more than all the rest of a 3x3 mean.
+    """
+
+    @staticmethod
+    def accumulator(loaded):
+        return np.dtype(np.float64)
+
+    @staticmethod
+    def neutral(loaded):
+        return np.float64(-0.0)
+
+    @staticmethod
+    def seed(red, v, at):
+        return np.float64(v)
+
+    @staticmethod
+    def combine(red, a, b):
+        return a + b
+
+    @staticmethod
+    def finish(red, acc, count):
+        return np.float32(acc * (1.0 / np.float64(count)))
+
+
+class MeanCompensated(NamedTuple):
+    """Mean in float32 with the rounding errors summed beside it (Knuth's two-sum): no float64 on GPUs that lack it."""
+
+    @staticmethod
+    def accumulator(loaded):
+        return None
+
+    @staticmethod
+    def neutral(loaded):
+        return (np.float32(-0.0), np.float32(-0.0))
+
+    @staticmethod
+    def seed(red, v, at):
+        return (np.float32(v), np.float32(-0.0))  # not 0.0: compilers drop the addition of -0.0
+
+    @staticmethod
+    def combine(red, a, b):
+        s = a[0] + b[0]
+        t = s - a[0]
+        e = (a[0] - (s - t)) + (b[0] - t)
+        return (s, e + (a[1] + b[1]))
+
+    @staticmethod
+    def finish(red, acc, count):
+        s = acc[0] + acc[1]
+        # Past infinity the error term is inf - inf: the plain sum is the answer there.
+        return (s if s == s else acc[0]) / np.float32(count)
+
+
+class MeanInt32(NamedTuple):
+    """Mean of short integers: exact int32 sum below 2**23, one float32 division."""
+
+    @staticmethod
+    def accumulator(loaded):
+        return np.dtype(np.int32)
+
+    @staticmethod
+    def neutral(loaded):
+        return np.int32(0)
+
+    @staticmethod
+    def seed(red, v, at):
+        return np.int32(v)
+
+    @staticmethod
+    def combine(red, a, b):
+        return np.int32(a + b)
+
+    @staticmethod
+    def finish(red, acc, count):
+        return np.float32(acc) / np.float32(count)
+
+
+class MeanInt64(NamedTuple):
+    """Mean of integers: exact int64 sum below 2**52, one float64 division."""
+
+    @staticmethod
+    def accumulator(loaded):
+        return np.dtype(np.int64)
+
+    @staticmethod
+    def neutral(loaded):
+        return np.int64(0)
+
+    @staticmethod
+    def seed(red, v, at):
+        return np.int64(v)
+
+    @staticmethod
+    def combine(red, a, b):
+        return a + b
+
+    @staticmethod
+    def finish(red, acc, count):
+        return np.float64(acc) / np.float64(count)
+
+
+class MeanExact(NamedTuple):
+    """Mean of 64-bit integers, and of more integers than an int64 sum holds: the sum is kept in two halves."""
+
+    @staticmethod
+    def accumulator(loaded):
+        return None
+
+    @staticmethod
+    def seed(red, v, at):
+        return split_signed(v)
+
+    @staticmethod
+    def combine(red, a, b):
+        return (a[0] + b[0], a[1] + b[1])
+
+    @staticmethod
+    def finish(red, acc, count):
+        return mean_exact(acc, count)
+
+
+class MeanExactUnsigned(NamedTuple):
+    """MeanExact of uint64."""
+
+    @staticmethod
+    def accumulator(loaded):
+        return None
+
+    @staticmethod
+    def seed(red, v, at):
+        return split_unsigned(v)
+
+    @staticmethod
+    def combine(red, a, b):
+        return (a[0] + b[0], a[1] + b[1])
+
+    @staticmethod
+    def finish(red, acc, count):
+        return mean_exact(acc, count)
+
+
+class MeanRounded(NamedTuple):
+    """MeanExact for an integer result."""
+
+    gives = "pair"
+
+    @staticmethod
+    def accumulator(loaded):
+        return None
+
+    @staticmethod
+    def seed(red, v, at):
+        return split_signed(v)
+
+    @staticmethod
+    def combine(red, a, b):
+        return (a[0] + b[0], a[1] + b[1])
+
+    @staticmethod
+    def finish(red, acc, count):
+        return round_exact(acc, count)
+
+
+class MeanRoundedUnsigned(NamedTuple):
+    """MeanExact of uint64 for an integer result."""
+
+    gives = "pair"
+
+    @staticmethod
+    def accumulator(loaded):
+        return None
+
+    @staticmethod
+    def seed(red, v, at):
+        return split_unsigned(v)
+
+    @staticmethod
+    def combine(red, a, b):
+        return (a[0] + b[0], a[1] + b[1])
+
+    @staticmethod
+    def finish(red, acc, count):
+        return round_exact(acc, count)
+
+
+def mean_reducer(wanted):
+    """The row for "avg": the cheapest accumulator that keeps the accuracy rule."""
+    dtype, out_dtype, taps = wanted.dtype, wanted.out_dtype, wanted.taps
+    if dtype.kind in "biu":
+        largest = taps * (1 if dtype.kind == "b" else 2 ** (8 * dtype.itemsize))
+        if largest <= 2**23 and out_dtype.itemsize <= 4:
+            return MeanInt32()
+        if largest <= 2**52:
+            return MeanInt64()
+        unsigned = dtype.kind == "u" and dtype.itemsize == 8
+        if out_dtype.kind in "iu":
+            return MeanRoundedUnsigned() if unsigned else MeanRounded()
+        return MeanExactUnsigned() if unsigned else MeanExact()
+    if dtype.itemsize == 8 or out_dtype.itemsize == 8 or out_dtype.kind in "iu":
+        return MeanWide()
+    # Four taps are summed as (a + b) + (c + d): two roundings. A half's 11 bits leave room for 64 float32 roundings.
+    if taps <= (4 if dtype.itemsize == 4 else 64):
+        return Mean()
+    return MeanNarrowed() if wanted.wide else MeanCompensated()
