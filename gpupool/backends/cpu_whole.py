@@ -176,7 +176,7 @@ class Whole:
         return program
 
     def _first_zeros(self, program: Program, source: Positions, y: Place, first: int, n: int) -> None:
-        """The first of equal zeros wins, in every plane and channel: of several lines the first one has the last word."""
+        """The first of equal zeros wins, in every plane and channel: of several lines the first has the last word."""
         chans, planes = source.chans, source.planes
         for plane in range(planes if chans > 1 else 1):
             x, dst = source.x.moved(plane=plane), y.moved(plane=plane)

@@ -1,8 +1,8 @@
 """Programs: lists of passes that compute one unit of work, laid out in integers, and the loop that runs them.
 
 The host plans a call once and for all (`gpupool/backends/cpu_program.py`); this loop knows neither types nor operators
-nor windows, so it is compiled once. A unit is a group of planes, a depth, a band of rows and a tile of columns. Units at
-borders have programs of their own: each of the four has a kind, and the kinds together name the program.
+nor windows, so it is compiled once. A unit is a group of planes, a depth, a band of rows and a tile of columns. Units
+at borders have programs of their own: each of the four has a kind, and the kinds together name the program.
 """
 
 from __future__ import annotations
