@@ -11,7 +11,7 @@ from gpupool.kernels.cpu.passes import MOST_TAPS, Kind, Record, Types, fill_func
 from gpupool.kernels.cpu.program import HEAD, Head
 
 # Strides that passes are compiled for: with constants, vector code picks the elements apart; else one by one.
-STEPS = (1, 2, 3, 4)
+STEPS = (1, 2, 3, 4, 6, 8)
 ALIGNMENT = 64
 
 
@@ -29,6 +29,10 @@ class Place(NamedTuple):
     def moved(self, plane: int = 0, row: int = 0, col: int = 0) -> Place:
         """The place that begins so many entries further on."""
         return self._replace(at=self.at + plane * self.plane + row * self.row + col * self.col)
+
+    def planed(self, rows: int) -> Place:
+        """The place with planes of so many rows, end to end."""
+        return self._replace(plane=rows * self.row)
 
     def scaled(self, row: int = 1, col: int = 1) -> Place:
         """Every so manieth row and column."""

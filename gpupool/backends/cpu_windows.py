@@ -98,17 +98,18 @@ class Unit:
     `col, cols` where it concerns only some columns.
     """
 
-    def __init__(self, g: Geometry, types: Types, planes: int, band: Piece, tile: Piece) -> None:
+    def __init__(self, g: Geometry, types: Types, planes: int, band: Piece, tile: Piece, copies: Extent | None) -> None:
         self.g, self.types, self.planes, self.band, self.tile = g, types, planes, band, tile
         self.program = Program(types)
         item = types.x.itemsize
         first = -(g.d.before * g.d.xs + g.h.before * g.h.xs + g.w.before * g.w.xs)
         self.x = Place("x", first * item, item, g.outer2.xs * item, g.h.xs * item, g.w.xs * item, g.inner.xs * item)
         self.outputs = Extent(planes, band.out, tile.out, g.inner.n)
-        self.copied = not is_direct(g, types)
-        if self.copied:
-            self.copy_extent = Extent(planes, band.out if g.h.k == 1 else band.span, tile.span, g.inner.n)
-            self.copy = self.program.buffer(self.copy_extent)
+        if copies is not None:
+            self.copy_extent = copied(g, planes, band, tile)
+            room = self.program.buffer(copies)
+            self.copy = room._replace(row=self.copy_extent.cols * room.col).planed(self.copy_extent.rows)
+        self.copies = copies is not None
 
     def write(self, depth: Piece) -> Program:
         """The whole program."""
@@ -182,7 +183,7 @@ class Unit:
 
     def _across(self, x: Place, row: int, count: int, emit: Emit) -> None:
         """`count` rows from x on, the band's rows `row` and on, reduced across."""
-        if self.copied:
+        if self.copies:
             self._across_copy(x, row, count, emit)
         else:
             self._across_input(x, emit)
@@ -212,6 +213,11 @@ class Unit:
         else:  # planes lie end to end only with all their rows
             last = lambda src, taps, tap: emit(src.moved(row=row), taps, tap)  # noqa: E731
             Reduction(self.program, self.copy_extent).run(self.copy, step, last)
+
+
+def copied(g: Geometry, planes: int, band: Piece, tile: Piece) -> Extent:
+    """What a unit copies into a buffer with margins; without windows along rows, the rows of outputs only."""
+    return Extent(planes, band.out if g.h.k == 1 else band.span, tile.span, g.inner.n)
 
 
 def is_direct(g: Geometry, types: Types) -> bool:
@@ -253,18 +259,18 @@ def windows_program(g: Geometry, types: Types) -> tuple[np.ndarray, int]:
     bands, band_kinds = pieces(g.h, band)
     tiles, tile_kinds = pieces(g.w, cols)
     programs: dict[tuple[int, int, int, int], Program] = {}
-    prologue, filled = Program(types), 0
+    prologue, copies = Program(types), None
+    if not is_direct(g, types):  # one buffer for all units: what is filled at first must stay
+        spans = [copied(g, planes, b, t) for b in bands for t in tiles]
+        copies = Extent(planes, *(max(sizes) for sizes in list(zip(*spans, strict=True))[1:]))
+        prologue.fill(prologue.buffer(copies), copies)
     for at in product((1, 0) if groups > 1 else (1,), *(range(len(p)) for p in (depth_pieces, bands, tiles))):
         last, dk, bk, tk = at
         if not last and last_planes == planes:
             programs[at] = programs[1, dk, bk, tk]
             continue
-        unit = Unit(g, types, last_planes if last else planes, bands[bk], tiles[tk])
+        unit = Unit(g, types, last_planes if last else planes, bands[bk], tiles[tk], copies)
         programs[at] = unit.write(depth_pieces[dk])
-        if unit.copied and cols == g.w.out and unit.copy_extent.elements > filled:
-            filled = unit.copy_extent.elements
-            prologue.ops.clear()
-            prologue.fill(unit.copy, unit.copy_extent)
     xi, yi = types.x.itemsize, types.y.itemsize
     steps = (
         g.outer.xs * xi, g.outer.ys * yi, planes * g.outer2.xs * xi, planes * g.outer2.ys * yi,
