@@ -13,6 +13,7 @@ and for the host only, each but the first with the default that is named here:
     unordered(loaded)      the reducer of the same result for elements in any order, None if there is none (itself)
     picks                  whether the result is one of the elements, so that order decides between zeros (False)
     gives                  "element": stored as it is; "number": a float, which an integer dtype rounds and saturates;
+                           "single": a float32, finite, whose every half is exact;
                            "pair": an exact integer (high, low), see `exact` ("number")
 
 Windows are seeded from their first real element, so no operator needs a neutral value. The rows are in `extremes` and

@@ -11,6 +11,9 @@ from gpupool.kernels.cpu.passes import MOST_TAPS, Kind, Record, Types, fill_func
 from gpupool.kernels.cpu.program import HEAD, Head
 
 # Strides that passes are compiled for: with constants, vector code picks the elements apart; else one by one.
+PUTS = (1, 3, 4)  # the same for what passes write: lines, and interleaved colours
+COUNTS = (1, 2, 4, 8, 16)  # divisors that passes are compiled for: dividing by them is multiplying
+FEW = 8  # a loop shorter than this is not a vector loop
 STEPS = (1, 2, 3, 4, 6, 8)
 ALIGNMENT = 64
 
@@ -121,7 +124,13 @@ class Program:
             Loop(extent.cols, src.col, dst.col, per_col * extent.chans),
             Loop(extent.chans, src.chan, dst.chan, per_col),
         ))  # fmt: skip
-        assert taps <= MOST_TAPS
+        colours = 1
+        if len(loops) > 1 and counts is None and loops[-1].n < FEW < loops[-2].n:
+            last = loops[-1]
+            if (last.n, last.src, last.dst) == (3, src.item, dst.item):
+                colours = loops.pop().n
+            else:
+                loops[-2:] = loops[:-3:-1]  # few channels: the long loop innermost
         inner = loops[-1]
         step, to, between = inner.src // src.item, inner.dst // dst.item, tap // src.item
         constant = step if step in STEPS else 0
@@ -129,7 +138,8 @@ class Program:
         if constant > 1 and taps > 1 and not literal_tap:
             constant = 0
         kind = Kind(
-            src.base == "x", dst.base == "y", taps, constant, literal_tap, int(to == 1), counts is not None
+            src.base == "x", dst.base == "y", taps, constant, literal_tap, to if to in PUTS else 0,
+            colours, count if counts is None and count in COUNTS else 0, counts is not None,
         )  # fmt: skip
         function = pass_function(kind, self.types)
         for skip, (outer, middle) in self._outer_loops(loops[:-1]):

@@ -70,6 +70,8 @@ class Kind(NamedTuple):
     step: int  # elements between two of the innermost loop; 0: the record's
     tap: int  # elements between two taps; 0: the record's
     put: int  # elements between two of the innermost loop in the target; 0: the record's
+    chans: int  # neighbours that each entry of the innermost loop consists of
+    count: int  # the divisor; 0: the record's
     counted: bool  # one divisor for each entry of the innermost loop
 
 
@@ -88,7 +90,7 @@ class Types(NamedTuple):
 
 def pass_function(kind: Kind, types: Types) -> int:
     """The address of the C function (record, x, y, buffers) for these constants."""
-    loads, stores, k, s, t, d, counted = kind
+    loads, stores, k, s, t, d, chans, fixed, counted = kind
     src_type, dst_type = types.x if loads else types.acc, types.y if stores else types.acc
     red, seeder, finisher = types.red, types.seeder if loads else KEPT, types.finisher if stores else KEPT
     plain, stored = types.x_codec if loads else PLAIN, types.y_codec if stores else PLAIN
@@ -96,7 +98,7 @@ def pass_function(kind: Kind, types: Types) -> int:
     def run_pass(record, x, y, buffers):
         p = pointer(record, INT64)
         read, write = (x if loads else buffers) + p[12], (y if stores else buffers) + p[13]
-        n, count = p[8], p[14]
+        n, count = p[8], fixed if fixed > 0 else p[14]
         step, tap, to = s if s > 0 else p[9], t if t > 0 else p[11], d if d > 0 else p[10]
         for r in range(p[0]):
             for q in range(p[4]):
@@ -104,26 +106,25 @@ def pass_function(kind: Kind, types: Types) -> int:
                 dst = pointer(write + r * p[2] + q * p[6], dst_type)
                 counts = pointer(record + p[15] + r * p[3] + q * p[7], INT32)
                 for i in range(n):
-                    at = i * step
-                    v = seed(seeder, decode(plain, fetch(src, at)), 0)
-                    if k > 1:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + tap)), 0))
-                    if k > 2:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 2 * tap)), 0))
-                    if k > 3:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 3 * tap)), 0))
-                    if k > 4:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 4 * tap)), 0))
-                    if k > 5:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 5 * tap)), 0))
-                    if k > 6:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 6 * tap)), 0))
-                    if k > 7:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 7 * tap)), 0))
-                    if counted:
-                        put(dst, i * to, encode(stored, finish(finisher, v, count * fetch(counts, i))))
-                    else:
-                        put(dst, i * to, encode(stored, finish(finisher, v, count)))
+                    for c in range(chans):
+                        at = i * step + c
+                        v = seed(seeder, decode(plain, fetch(src, at)), 0)
+                        if k > 1:
+                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + tap)), 0))
+                        if k > 2:
+                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 2 * tap)), 0))
+                        if k > 3:
+                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 3 * tap)), 0))
+                        if k > 4:
+                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 4 * tap)), 0))
+                        if k > 5:
+                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 5 * tap)), 0))
+                        if k > 6:
+                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 6 * tap)), 0))
+                        if k > 7:
+                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 7 * tap)), 0))
+                        divisor = count * fetch(counts, i) if counted else count
+                        put(dst, i * to + c, encode(stored, finish(finisher, v, divisor)))
         return 0
 
     return c_function(run_pass)
