@@ -127,7 +127,7 @@ class Program:
         colours = 1
         if len(loops) > 1 and counts is None and loops[-1].n < FEW < loops[-2].n:
             last = loops[-1]
-            if (last.n, last.src, last.dst) == (3, src.item, dst.item):
+            if last.n in (3, 4) and (last.src, last.dst) == (src.item, dst.item):
                 colours = loops.pop().n
             else:
                 loops[-2:] = loops[:-3:-1]  # few channels: the long loop innermost
