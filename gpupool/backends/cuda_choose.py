@@ -5,6 +5,7 @@
 | plane | one window takes in each whole plane: a group of threads reduces it through shared memory |
 | last | small constant windows, channels last: vectors of channels |
 | tile | small constant windows, rows contiguous: a tile of outputs a thread, vector loads where rows are aligned |
+| large | larger and dilated windows, where that takes fewer instructions: a tile of outputs a block, shared memory |
 | point | everything else: any window, dilation, strides, positions |
 """
 
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda_tiles
+from gpupool.backends import cuda_large, cuda_tiles
 from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
 from gpupool.kernels.cuda.compile import Kernel
@@ -153,6 +154,7 @@ def launches(op: Operator, g: Geometry, offset_bits: int, places: Places) -> lis
     for part, at_x, at_y in parts(g):
         shifted = Places((places.x + at_x * op.x_dtype.itemsize) % 16, (places.y + at_y * op.y_dtype.itemsize) % 16)
         chosen = _whole(op, part, offset_bits, shifted) or _constant(op, part, offset_bits, shifted)
+        chosen = chosen or _large(op, part, offset_bits, shifted)
         launch = chosen or _any(op, part, offset_bits)
         found.append(launch._replace(x_start=launch.x_start + at_x, y_start=launch.y_start + at_y))
     return found
@@ -188,6 +190,20 @@ def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> La
         return None
     kernel = _kernel(op, choice.engine, 32, offset_bits, choice.constants + walk_flags(choice.walk), choice.label)
     return _launch(kernel, g, choice.walk, choice.units)
+
+
+def _large(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
+    """The kernel for large windows, where it does less than the point kernel."""
+    if op.indices or index_bits(g) != 32:
+        return None
+    choice = cuda_large.choose_large(op, g, places)
+    if choice is None:
+        return None
+    g, tiling, constants, label = choice
+    walk, blocks = cuda_large.walk_of(g, tiling), cuda_large.tiles(tiling, g)
+    kernel = _kernel(op, cuda_large.large, 32, offset_bits, constants + walk_flags(walk), label)
+    kernel = dataclasses.replace(kernel, threads=cuda_large.BLOCK)
+    return Launch(kernel, blocks, cuda_large.BLOCK, g, walk, blocks, 0, 0)
 
 
 # -- whole planes ------------------------------------------------------------------------------------------------------

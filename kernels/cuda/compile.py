@@ -115,7 +115,7 @@ def signature(kernel: Kernel) -> tuple:
     memories = [Memory(getattr(types, kernel.x_type), True), Memory(getattr(types, kernel.y_type), False)]
     if kernel.indices:
         memories.append(Memory(types.int64, False))
-    cut = types.NamedUniTuple(i, 3, Cut)
+    cut = types.NamedUniTuple(i, 4, Cut)
     return (*memories, geometry, types.NamedUniTuple(cut, 5, Walk), i)
 
 
