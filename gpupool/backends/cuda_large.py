@@ -13,7 +13,7 @@ from gpupool.kernels.cuda.operators import accumulator, neutral
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.window import Axis, Batch, Geometry, extent
 
-BLOCK = 8 if SIMULATED else 128
+BLOCK, WARP = 8 if SIMULATED else 128, 32
 SIDES = (1, 2, 4, 8) if SIMULATED else (1, 2, 4, 8, 16, 32, 64, 128)  # outputs of a tile along an axis
 CHUNKS = (2, 4) if SIMULATED else (4, 8, 16, 32)  # input rows loaded at a time: divisors of BLOCK
 # A block gets 48 KiB of shared memory without asking, a multiprocessor of an H200 has 228: more blocks fit with less.
@@ -21,9 +21,12 @@ SHARED_BYTES = (6144, 12288, 24576, 49152)
 BLOCKS = 1 if SIMULATED else 512  # fewer blocks than this leave multiprocessors idle
 SECTOR = 32  # bytes: what a channels-last tile takes of each pixel at least
 
-# Instructions that a thread executes for one element or output at sm_90 (float32 maximum), by the machine code.
-LOAD, RUN, TAP, JOIN, STORE = 14, 14, 5, 8, 40
-POINT, POINT_TAP = 90, 12
+# Instructions at sm_90, counted in the machine code of float32 maxima: of a vector's load and of each element in it, of
+# running results in both directions for an element, of joining two of them, of a tap that is combined by itself, and
+# of an output's store; of the way to a block's first load, and of each chunk's, for each thread. An accumulator in two
+# parts takes about twice the arithmetic. The point kernel: of an output, of each row of its window, of each tap.
+LOAD, ELEMENT, RUN, JOIN, TAP, STORE, BLOCK_START, CHUNK_START = 32, 2, 17, 23, 9, 20, 300, 100
+POINT, POINT_ROW, POINT_TAP = 130, 30, 13
 
 
 class Tiling(NamedTuple):
@@ -41,7 +44,7 @@ class Tiling(NamedTuple):
 
 def slides(a: Axis) -> bool:
     """Whether running results along an axis cost less than combining the taps of each window."""
-    return TAP * a.k > RUN * a.s + JOIN
+    return TAP * a.k > RUN * a.s
 
 
 def needed(outputs: int, a: Axis, slide: bool) -> int:
@@ -68,27 +71,27 @@ def whole(n: int, unit: int) -> int:
     return -(-n // unit) * unit
 
 
-def runs(cells: int, chains: int, a: Axis) -> int:
+def running(cells: int, segments: int, a: Axis) -> int:
     """Instructions for running results, where threads without a segment wait for the others."""
-    return max(cells, whole(chains, BLOCK // 2) * min(a.k, cells)) * RUN
+    return max(cells, whole(segments, BLOCK // 2) * min(a.k, cells)) * RUN
 
 
-def work(t: Tiling, g: Geometry, lead: int) -> int:
-    """Instructions of a tile, for all its outputs."""
-    rows, width = needed(t.th, g.h, t.slide_h), t.tw * t.lanes
-    chunks, row = -(-rows // t.chunk), pitch(t, g.w, lead)
-    chunk = t.chunk * (row // t.vector) * (LOAD + 4 * (t.vector - 1))
+def work(t: Tiling, g: Geometry, lead: int, parts: int) -> int:
+    """Instructions of a tile: what all its threads execute together."""
+    rows, width, row = needed(t.th, g.h, t.slide_h), t.tw * t.lanes, pitch(t, g.w, lead)
+    load = t.chunk * (row // t.vector) * (LOAD + ELEMENT * t.vector) + CHUNK_START * BLOCK
     if t.slide_w:
         segments = -(-row // (g.w.k * g.w.d * t.lanes)) * g.w.d * t.lanes
-        chunk += runs(t.chunk * row, t.chunk * segments, g.w) + t.chunk * width * JOIN
+        across = running(t.chunk * row, t.chunk * segments, g.w) + t.chunk * width * JOIN
     else:
-        chunk += t.chunk * width * TAP * g.w.k
+        across = t.chunk * width * (JOIN + TAP * g.w.k)
     if t.slide_h:
         segments = -(-rows // (g.h.k * g.h.d)) * g.h.d * width
-        columns = runs(rows * width, segments, g.h) + t.th * width * JOIN
+        down = running(rows * width, segments, g.h) + t.th * width * JOIN
     else:
-        columns = t.th * width * TAP * g.h.k
-    return (chunks * chunk + columns) * g.d.k + t.th * width * STORE
+        down = t.th * width * (JOIN + TAP * g.h.k)
+    plane = -(-rows // t.chunk) * (load + across * parts) + down * parts
+    return plane * g.d.k + t.th * width * STORE + BLOCK_START * BLOCK
 
 
 def tiles(t: Tiling, g: Geometry) -> int:
@@ -135,33 +138,41 @@ def vector_of(op: Any, g: Geometry, places: Any, lanes: int) -> int:
     return vector
 
 
-def tilings(op: Any, g: Geometry, places: Any, size: int) -> list[tuple[int, Tiling, int]]:
+def sides(out: int) -> list[int]:
+    """Lengths of a tile along an axis of so many outputs."""
+    return [*(side for side in SIDES if side < out), *([out] if out <= SIDES[-1] else [])]
+
+
+def tilings(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> list[tuple[int, Tiling, int]]:
     """Every tiling that fits: (work of the whole grid, the tiling, bytes of shared memory)."""
-    lanes = lanes_of(op, g)
+    lanes, size = lanes_of(op, g), sum(np.dtype(t).itemsize for t in types)
     most = vector_of(op, g, places, lanes)
     found = []
-    for tw in SIDES:
+    for tw in sides(g.w.out):
         vector = most
-        while lanes == 1 and tw * g.w.s % vector:
+        while lanes == 1 and tw < g.w.out and tw * g.w.s % vector:
             vector //= 2
         lead = -g.w.before % vector if lanes == 1 else 0
-        for th in SIDES:
-            if th >= 2 * g.h.out or tw >= 2 * g.w.out:
-                continue
+        for th in sides(g.h.out):
             for chunk in CHUNKS:
                 t = Tiling(th, tw, lanes, chunk, vector, 0, slides(g.h), slides(g.w))
                 n = cells(t, g, lead)
                 fitting = [b for b in SHARED_BYTES if b >= n * size]
                 if fitting:
                     t = t._replace(cells=fitting[0] // size)
-                    found.append((work(t, g, lead) * max(tiles(t, g), BLOCKS), t, fitting[0]))
+                    found.append((work(t, g, lead, len(types)) * max(tiles(t, g), BLOCKS), t, fitting[0]))
     return found
 
 
-def point_work(g: Geometry) -> int:
-    """Instructions of the point kernel for a grid."""
+def point_work(g: Geometry, item: int) -> int:
+    """Instructions of the point kernel for a grid.
+
+    Four are started in the time in which a load looks up one line of 128 bytes; neighbours' windows lie in several.
+    """
     outputs = g.outer.n * g.outer2.n * g.inner.n * g.d.out * g.h.out * g.w.out
-    return max(outputs, BLOCKS * BLOCK) * (POINT + POINT_TAP * g.d.k * g.h.k * g.w.k)
+    lines = min(WARP, abs(g.w.s * g.w.xs) * item * WARP // 128) if g.inner.n == 1 else 1
+    row = POINT_ROW + max(POINT_TAP, 4 * lines) * g.w.k
+    return max(outputs, BLOCKS * BLOCK) * (POINT + g.d.k * g.h.k * row)
 
 
 def choose_large(op: Any, g: Geometry, places: Any) -> tuple[Geometry, Tiling, tuple, str] | None:
@@ -172,14 +183,14 @@ def choose_large(op: Any, g: Geometry, places: Any) -> tuple[Geometry, Tiling, t
     sample = np.float32(0) if op.x_dtype.name in ("float16", "bfloat16") else np.zeros(1, op.x_type)[0]
     types = accumulator(op.red, sample, np.int32)
     g = rearranged(g)
-    found = tilings(op, g, places, sum(np.dtype(t).itemsize for t in types))
+    found = tilings(op, g, places, types)
     if not found:
         return None
     least, t, shared = min(found, key=lambda one: (one[0] * (3 if one[2] > 24576 else 2), one[2]))
-    if least >= point_work(g):
+    if least >= point_work(g, op.x_dtype.itemsize):
         return None
     constants = (
-        ("BLOCK", BLOCK), ("CHUNK", t.chunk), ("VECTOR", t.vector), ("LANES", t.lanes > 1),
+        ("BLOCK", BLOCK), ("CHUNK", t.chunk), ("VECTOR", t.vector), ("LOADED", 2 * t.vector), ("LANES", t.lanes > 1),
         ("CELLS", t.cells), ("CELLS1", t.cells if len(types) == 2 else 1), ("DEPTH", g.d.k > 1),
         ("SLIDE_W", t.slide_w), ("SLIDE_H", t.slide_h), ("NEUTRAL", absent),
         ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)),

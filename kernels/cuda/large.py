@@ -28,7 +28,7 @@ from .point import RED, X_CODEC, Y_CODEC
 from .walk import place
 
 # Bound for each kernel:
-BLOCK = CHUNK = CELLS = CELLS1 = VECTOR = 1
+BLOCK = CHUNK = CELLS = CELLS1 = VECTOR = LOADED = 1
 SLIDE_W = SLIDE_H = DEPTH = LANES = False
 NEUTRAL = None  # the accumulator of an absent tap
 ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
@@ -74,50 +74,89 @@ def onward(line, entry, lines, entries, n):
     return (line + 1, entry - n) if entry >= n else (line, entry)
 
 
-def load_cells(s0, s1, cell, x, at, inside):
-    """One vector of elements as accumulators."""
-    v0 = cuda.local.array(VECTOR, ACC0)
-    v1 = cuda.local.array(VECTOR, ACC1)
+def fetch(v0, v1, first, x, at, inside):
+    """One vector of elements as accumulators, neutral outside the input."""
     if inside:
         vector = load_vector(x, at, VECTOR)
         for e in range(VECTOR):
-            keep(v0, v1, e, seed(RED, decode(X_CODEC, vector[e]), 0))
+            keep(v0, v1, first + e, seed(RED, decode(X_CODEC, vector[e]), 0))
     else:
         for e in range(VECTOR):
-            keep(v0, v1, e, NEUTRAL)
-    for e in range(VECTOR):
-        put(s0, s1, cell + e, kept(v0, v1, e))
+            keep(v0, v1, first + e, NEUTRAL)
+
+
+def where(g, walk, plane, h, start_w, c0, v):
+    """Where vector v of row h of the tile lies in memory, and whether it lies inside the input."""
+    if LANES:
+        w = v * VECTOR // walk.c.size
+        c = v * VECTOR - w * walk.c.size
+        w = start_w + w
+        inside = h >= 0 and h < g.h.n and w >= 0 and w < g.w.n and c0 + c < g.inner.n
+        return plane + h * g.h.xs + w * g.w.xs + c, inside
+    w = start_w + v * VECTOR - lead(g)
+    return plane + h * g.h.xs + w * g.w.xs, h >= 0 and h < g.h.n and w >= 0 and w < g.w.n
 
 
 def load(s0, s1, x, plane, g, walk, row, start_w, c0):
-    """CHUNK rows of the input from `row` on."""
+    """CHUNK rows of the input from `row` on, two vectors on their way at once."""
+    v0 = cuda.local.array(LOADED, ACC0)
+    v1 = cuda.local.array(LOADED, ACC1)
     pitch = row_cells(g, walk)
     n = pitch // VECTOR
     r, v, lines, entries = spread(n)
     while r < CHUNK:
-        c = index(0)
-        if LANES:
-            w = v * VECTOR // walk.c.size
-            c = v * VECTOR - w * walk.c.size
-        else:
-            w = v * VECTOR - lead(g)
-        h, w = row + r, start_w + w
-        inside = h >= 0 and h < g.h.n and w >= 0 and w < g.w.n
-        if LANES:
-            inside = inside and c0 + c < g.inner.n
-        load_cells(s0, s1, r * pitch + v * VECTOR, x, plane + h * g.h.xs + w * g.w.xs + c, inside)
+        at, inside = where(g, walk, plane, row + r, start_w, c0, v)
+        fetch(v0, v1, 0, x, at, inside)
+        cell = r * pitch + v * VECTOR
+        r, v = onward(r, v, lines, entries, n)
+        at, inside = where(g, walk, plane, row + r, start_w, c0, v)
+        fetch(v0, v1, VECTOR, x, at, inside and r < CHUNK)
+        for e in range(VECTOR):
+            put(s0, s1, cell + e, kept(v0, v1, e))
+        if r < CHUNK:
+            cell = r * pitch + v * VECTOR
+            for e in range(VECTOR):
+                put(s0, s1, cell + e, kept(v0, v1, VECTOR + e))
         r, v = onward(r, v, lines, entries, n)
 
 
-def run(s0, s1, first, step, stop, other):
-    """Running results along one segment: those before each element go `other` cells further, those from it on stay."""
+def forward(s0, s1, i, step, stop, other):
+    """Running results from the first element on: what lies before each goes `other` cells further. Where it ended."""
     acc = NEUTRAL
-    i = first
+    while i + 3 * step < stop:  # four loads on their way at once
+        a, b = got(s0, s1, i), got(s0, s1, i + step)
+        c, d = got(s0, s1, i + 2 * step), got(s0, s1, i + 3 * step)
+        put(s0, s1, i + other, acc)
+        acc = combine(RED, acc, a)
+        put(s0, s1, i + step + other, acc)
+        acc = combine(RED, acc, b)
+        put(s0, s1, i + 2 * step + other, acc)
+        acc = combine(RED, acc, c)
+        put(s0, s1, i + 3 * step + other, acc)
+        acc = combine(RED, acc, d)
+        i = i + 4 * step
     while i < stop:
         put(s0, s1, i + other, acc)
         acc = combine(RED, acc, got(s0, s1, i))
         i = i + step
+    return i
+
+
+def backward(s0, s1, i, step, first):
+    """Running results from the last element, before `i`, back to the first, in place."""
     acc = NEUTRAL
+    while i - 3 * step > first:
+        a, b = got(s0, s1, i - step), got(s0, s1, i - 2 * step)
+        c, d = got(s0, s1, i - 3 * step), got(s0, s1, i - 4 * step)
+        acc = combine(RED, a, acc)
+        put(s0, s1, i - step, acc)
+        acc = combine(RED, b, acc)
+        put(s0, s1, i - 2 * step, acc)
+        acc = combine(RED, c, acc)
+        put(s0, s1, i - 3 * step, acc)
+        acc = combine(RED, d, acc)
+        put(s0, s1, i - 4 * step, acc)
+        i = i - 4 * step
     while i > first:
         i = i - step
         acc = combine(RED, got(s0, s1, i), acc)
@@ -132,7 +171,8 @@ def segments(s0, s1, base, step, length, a, tid, threads, other):
         segment = chain // step
         first = segment * a.k * step + chain - segment * step
         stop = first + a.k * step
-        run(s0, s1, base + first, step, base + (stop if stop < length else length), other)
+        end = forward(s0, s1, base + first, step, base + (stop if stop < length else length), other)
+        backward(s0, s1, end, step, base + first)
         chain = chain + threads
 
 
@@ -157,12 +197,16 @@ def across(s0, s1, g, walk, results, rows):
         tid, length = index(cuda.threadIdx.x), needed(walk.w.size, g.w, True) * walk.c.size
         segments(s0, s1, tid % CHUNK * pitch + start, step, length, g.w, tid // CHUNK, BLOCK // CHUNK, CHUNK * pitch)
         cuda.syncthreads()
-    r, e, lines, entries = spread(width)
-    while r < rows:
+    # Neighbouring threads take neighbouring outputs, or neighbouring rows where outputs' taps lie in the same banks.
+    n = width if SLIDE_W else index(CHUNK)
+    line, entry, lines, entries = spread(n)
+    while line < (rows if SLIDE_W else width):
+        r, e = (line, entry) if SLIDE_W else (entry, line)
         t = e // walk.c.size if LANES else e
-        at = r * pitch + start + t * (g.w.s - 1) * walk.c.size + e
-        put(s0, s1, results + r * width + e, window(s0, s1, at, step, g.w.k, SLIDE_W, CHUNK * pitch))
-        r, e = onward(r, e, lines, entries, width)
+        if r < rows:
+            at = r * pitch + start + t * (g.w.s - 1) * walk.c.size + e
+            put(s0, s1, results + r * width + e, window(s0, s1, at, step, g.w.k, SLIDE_W, CHUNK * pitch))
+        line, entry = onward(line, entry, lines, entries, n)
     cuda.syncthreads()
 
 
