@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.sass import Machine, divisions, doubles, machine
-from gpupool.backends.cuda_choose import Launch, Places, planned
+from gpupool.backends import cuda_large
+from gpupool.backends.cuda_choose import Launch, Places, outputs, planned
 from gpupool.geometry import contiguous_strides, out_order
 from gpupool.kernels.cuda.compile import cubin, short
 from gpupool.plan import make_plan
@@ -37,6 +38,7 @@ class Case(NamedTuple):
     out_dtype: str | None = None
     indices: bool = False
     odd: bool = False  # a view that is not aligned for vectors
+    dilation: int = 1
 
 
 NHWC = (32, 112, 112, 64)
@@ -56,8 +58,11 @@ def _cases() -> tuple[Case, ...]:
         rows += [Case(op, 3, 2, 0), Case(op, 2, 1), Case(op, 3, 3), Case(op, 4, 4), Case(op, 8, 8), Case(op, 5, 1, 2)]
         rows += [Case(op, (3,), (3,), shape=(32, 80, 4096)), Case(op, (2, 2, 2), (2, 2, 2), shape=(2, 32, 32, 64, 64))]
         rows += [Case(op, (3, 3, 3), (2, 2, 2), 1, shape=(2, 32, 32, 64, 64)), Case(op, 2, 2, odd=True)]
-        rows += [Case(op, 13, 1, 6, shape=(16, 256, 20, 20)), Case(op, None, None, shape=(64, 2048, 7, 7))]
+        rows += [Case(op, 13, 1, 6, shape=(16, 256, 20, 20)), Case(op, 31, 1, 15, "uint8"), Case(op, None, None, shape=(64, 2048, 7, 7))]
         rows += [Case(op, None, None, 0, "float32", "channels_last", (64, 56, 56, 256))]
+    rows += [Case("max", 13, 1, 6, "float16"), Case("max", 13, 1, 6, "float32", "channels_last", NHWC)]
+    rows += [Case("max", 16, 16), Case("max", (9, 9, 9), 1, 4, shape=(2, 8, 64, 64, 64))]
+    rows += [Case("max", 5, 1, 6, dilation=3), Case("max", (31,), 1, 15, shape=(32, 80, 4096))]
     rows += [Case("max", 3, 2, 1, t, indices=True) for t in ("float32", "float16")]
     rows += [Case("avg", 2, 2, dtype="uint8", out_dtype="uint8"), Case("avg", 2, 2, dtype="float32", out_dtype="uint8")]
     rows += [
@@ -93,7 +98,7 @@ def launch_of(case: Case) -> Launch:
     """What gpupool would launch for a case."""
     spatial = None if len(case.shape) == 1 else len(case.window) if isinstance(case.window, tuple) else 2
     request = Request(
-        "machine_code", case.op, case.window, case.stride, case.padding, dtype=case.out_dtype, indices=case.indices,
+        "machine_code", case.op, case.window, case.stride, case.padding, case.dilation, dtype=case.out_dtype, indices=case.indices,
         spatial=spatial, data_format=case.layout,
     )  # fmt: skip
     if case.dtype == "bfloat16":
@@ -117,15 +122,20 @@ def outputs_per_thread(launch: Launch) -> float:
         return constants["TILE"]
     if name == "last":
         return constants["VECTOR"]
+    if name == "large":
+        return outputs(launch.geometry) / (launch.grid * launch.block)
     return 1 / constants["SLOTS"] if name == "plane" else 1
 
 
 def executed(launch: Launch, m: Machine) -> int:
     """Instructions that a thread executes at most: loops over a constant number of rows or taps count each round.
 
-    Loops of the plane and point kernels have no constant length and count once.
+    Loops of the plane and point kernels have no constant length and count once. The large kernel's loops are counted
+    by the formula that chooses its tile, whose numbers are the lengths of the loops in the machine code.
     """
     constants = dict(launch.kernel.constants)
+    if launch.kernel.engine.__name__ == "large":
+        return round(cuda_large.work_of(launch.geometry, launch.walk, constants) / launch.block)
     rounds = 1
     if launch.kernel.engine.__name__ == "tile":
         rounds = constants["KD"]
@@ -146,7 +156,7 @@ def row(case: Case, cc: int, folder: Path | None) -> tuple[dict[str, Any], Machi
     spills = m.frame_bytes + sum(n for o, n in m.opcodes.items() if o.startswith(("LDL", "STL")))
     return {
         "op": case.op, "window": case.window, "stride": case.stride, "padding": case.padding,
-        "dtype": case.dtype, "layout": case.layout, "variant": launch.kernel.name, "cc": cc,
+        "dilation": case.dilation, "dtype": case.dtype, "layout": case.layout, "variant": launch.kernel.name, "cc": cc,
         "registers": m.registers, "spill_bytes": spills, "instructions": m.instructions,
         "outputs_per_thread": per_thread, "executed": executed(launch, m),
         "executed_per_output": round(executed(launch, m) / per_thread, 1), "loops": len(m.loops),

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends.cuda_tiles import steps, widest
+from gpupool.backends.cuda_tiles import decoded, steps, widest
 from gpupool.kernels.cuda.large import large
 from gpupool.kernels.cuda.memory import SIMULATED
-from gpupool.kernels.cuda.operators import accumulator, neutral
+from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.walk import Walk, cut
+from gpupool.kernels.reducers import neutral
 from gpupool.kernels.window import Axis, Batch, Geometry, extent
 
 BLOCK, WARP = 8 if SIMULATED else 128, 32
@@ -92,6 +93,15 @@ def work(t: Tiling, g: Geometry, lead: int, parts: int) -> int:
         down = t.th * width * (JOIN + TAP * g.h.k)
     plane = -(-rows // t.chunk) * (load + across * parts) + down * parts
     return plane * g.d.k + t.th * width * STORE + BLOCK_START * BLOCK
+
+
+def work_of(g: Geometry, walk: Walk, constants: dict[str, Any]) -> int:
+    """Instructions of a tile of a launch that was chosen."""
+    sides = (walk.h.size, walk.w.size, walk.c.size)
+    t = Tiling(
+        *sides, constants["CHUNK"], constants["VECTOR"], constants["CELLS"], constants["SLIDE_H"], constants["SLIDE_W"]
+    )
+    return work(t, g, -g.w.before % t.vector if t.lanes == 1 else 0, constants["PARTS"])
 
 
 def tiles(t: Tiling, g: Geometry) -> int:
@@ -177,10 +187,10 @@ def point_work(g: Geometry, item: int) -> int:
 
 def choose_large(op: Any, g: Geometry, places: Any) -> tuple[Geometry, Tiling, tuple, str] | None:
     """The geometry as the kernel takes it, its tiling, constants and label; None where the point kernel does less."""
-    absent = neutral(op.red, op.x_dtype)
+    sample = decoded(op)
+    absent = neutral(op.red, sample.dtype)
     if absent is None:
         return None
-    sample = np.float32(0) if op.x_dtype.name in ("float16", "bfloat16") else np.zeros(1, op.x_type)[0]
     types = accumulator(op.red, sample, np.int32)
     g = rearranged(g)
     found = tilings(op, g, places, types)

@@ -52,7 +52,7 @@ def test_budget(budget):
 def test_every_engine_is_compiled():
     """The table reaches each kernel function of the package."""
     engines = {launch.kernel.engine.__name__ for _, launch in KERNELS.values()}
-    assert engines == {"point", "point_indices", "tile", "last", "plane"}
+    assert engines == {"point", "point_indices", "tile", "last", "large", "plane"}
 
 
 def test_cubins_are_kept_on_disk(tmp_path, monkeypatch):
