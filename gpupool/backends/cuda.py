@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 try:
+    from gpupool.backends import cuda_launch
     from gpupool.backends.cuda_arrays import Library, View, library
     from gpupool.backends.cuda_choose import Places, payload, planned
-    from gpupool.backends.cuda_launch import SIMULATED, Prepared, PreparedSimulation, current_device, on_device
+    from gpupool.backends.cuda_launch import SIMULATED, current_device, on_device
 except ImportError as error:
     raise RuntimeError(
         f'gpupool needs numba-cuda and cuda-core to pool device arrays ({error}): pip install "gpupool[cuda13]", '
@@ -62,7 +63,7 @@ class Call:
         for launch, at_x, at_y in found.runs:
             key = (launch.kernel.key, launch.geometry, launch.walk, launch.units)
             if key not in ready:
-                ready[key] = PreparedSimulation(launch) if SIMULATED else Prepared(launch, x.device or 0)
+                ready[key] = cuda_launch.prepared(launch, x.device)
             self.runs.append(
                 (ready[key], *(at * item for at, item in zip((at_x, at_y, at_y), self.items, strict=True)))
             )
@@ -98,7 +99,8 @@ class Call:
 
     def kernel_names(self) -> list[str]:
         """What a profiler shows for this call."""
-        return list(dict.fromkeys(run.launch.kernel.name for run, *_ in self.runs))
+        launches = [launch for run, *_ in self.runs for launch in (run.launch, run.launch.then) if launch is not None]
+        return list(dict.fromkeys(launch.kernel.name for launch in launches))
 
 
 def _flat(address: int, touched: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -3,6 +3,7 @@
 | kernel | when |
 | --- | --- |
 | plane | one window takes in each whole plane: a group of threads reduces it through shared memory |
+| plane_parts, plane_joined | the same for a few large planes: several blocks reduce each, a second launch joins them |
 | last | small constant windows, channels last: vectors of channels |
 | tile | small constant windows, rows contiguous: a tile of outputs a thread, vector loads where rows are aligned |
 | large | larger and dilated windows, where that takes fewer instructions: a tile of outputs a block, shared memory |
@@ -22,7 +23,7 @@ from gpupool.geometry import Layout, lowest, make_layout
 from gpupool.kernels.cuda.compile import Kernel
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
-from gpupool.kernels.cuda.plane import plane
+from gpupool.kernels.cuda.plane import plane, plane_joined, plane_parts
 from gpupool.kernels.cuda.point import point, point_indices
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import unordered
@@ -33,6 +34,9 @@ INT32 = 2**31 - 1
 LARGEST_LAUNCH = INT32 // 2  # output elements: so that thread numbers, rounded up to whole blocks, fit 32 bits
 THREADS = 256
 WARP = 32
+# Whole planes are cut where fewer blocks than BLOCKS would run (8 for each of an H200's 132 multiprocessors), into
+# parts of PART elements at least: their results are loaded once more.
+BLOCKS, PART = (4, 64) if SIMULATED else (1056, 1 << 14)
 
 
 class Launch(NamedTuple):
@@ -46,6 +50,8 @@ class Launch(NamedTuple):
     units: int
     x_start: int
     y_start: int
+    then: Launch | None = None  # what joins the accumulators that this one leaves in memory
+    scratch: int = 0  # how many those are
 
 
 class Operator(NamedTuple):
@@ -224,31 +230,79 @@ def _whole(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launc
         for a, s in zip(axes, starts, strict=True):
             divisor *= tap_count(s, a.count_from, a.count_to, a.k, a.d)
     d, h, w = merged(axes)
-    taps, units = d.n * h.n * w.n, g.outer.n * g.outer2.n * g.inner.n
     g = g._replace(d=d, h=h, w=w, divisor=divisor)
+    return _planes(op._replace(red=red), g, offset_bits, places)
+
+
+def _planes(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
+    """The launch for whole planes, in one step or, where they are few and large, in two."""
+    taps, units = g.d.n * g.h.n * g.w.n, g.outer.n * g.outer2.n * g.inner.n
     bits = index_bits(g)
-    if taps < 8 or bits != 32:
+    if taps < 8 or (bits == 64 and taps <= INT32):
         return None  # a few elements are one thread's work
-    lanes = g.inner.n > 1 and abs(w.xs) != 1
+    lanes = g.inner.n > 1 and abs(g.w.xs) != 1
     vector = 1
-    if d.n * h.n == 1 and w.xs == 1:
+    if g.d.n * g.h.n == 1 and g.w.xs == 1:
         vector = cuda_tiles.widest(
             places.x, op.x_dtype.itemsize, taps, cuda_tiles.steps(g, "xs", "outer", "outer2", "inner")
         )
         while taps % vector:
             vector //= 2
-    slots, per_block = group(taps // vector, units, lanes)
-    types = accumulator(red, decoded(op), np.int32)
+    slots, per_block = group(taps, vector, units, g.inner.n if lanes else 0)
+    types = accumulator(op.red, decoded(op), np.int64 if bits == 64 else np.int32)
+    size = part_size(taps, -(-units // per_block), slots * vector)
+    if bits == 64 or size < taps:
+        return _in_parts(op, g, (bits, offset_bits), Group(slots, per_block, vector, lanes), size, types)
     walk = Walk(cut(g.inner.n), cut(1), cut(1), cut(1), cut(g.outer2.n))
+    return _plane(op, plane, g, (bits, offset_bits), Group(slots, per_block, vector, lanes), walk, types)
+
+
+class Group(NamedTuple):
+    """The threads of a block that reduces planes: `slots` for each of `units` results, neighbours first with lanes."""
+
+    slots: int
+    units: int
+    vector: int
+    lanes: bool
+
+
+def _plane(
+    op: Operator, engine: Any, g: Geometry, bits: tuple[int, int], group: Group, walk: Walk, types: tuple[Any, ...]
+) -> Launch:
+    """One launch of a kernel that reduces in groups of threads."""
+    units, threads = g.outer.n * g.outer2.n * g.inner.n * walk.w.n, group.slots * group.units
     constants = (
-        ("UNITS", per_block), ("SLOTS", slots), ("VECTOR", vector), ("BLOCK", slots * per_block),
-        ("BLOCK1", slots * per_block if len(types) == 2 else 1), ("LANES", lanes),
+        ("UNITS", group.units), ("SLOTS", group.slots), ("VECTOR", group.vector), ("BLOCK", threads),
+        ("BLOCK1", threads if len(types) == 2 else 1), ("LANES", group.lanes),
         ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)), *walk_flags(walk),
     )  # fmt: skip
-    label = f"{slots}x{per_block}" + ("_last" if lanes else f"_v{vector}")
-    kernel = _kernel(op._replace(red=red), plane, bits, offset_bits, constants, label)
-    kernel = dataclasses.replace(kernel, threads=slots * per_block)
-    return Launch(kernel, -(-units // per_block), slots * per_block, g, walk, units, 0, 0)
+    label = f"{group.slots}x{group.units}" + ("_last" if group.lanes else f"_v{group.vector}")
+    kernel = dataclasses.replace(_kernel(op, engine, *bits, constants, label), threads=threads)
+    return Launch(kernel, -(-units // group.units), threads, g, walk, units, 0, 0)
+
+
+def _in_parts(
+    op: Operator, g: Geometry, bits: tuple[int, int], group: Group, size: int, types: tuple[Any, ...]
+) -> Launch:
+    """Two launches: each part of each plane to an accumulator, then each plane's accumulators to its result."""
+    count = -(-(g.d.n * g.h.n * g.w.n) // size)
+    walk = Walk(cut(g.inner.n), cut(count, size), cut(1), cut(1), cut(g.outer2.n))
+    first = _plane(op, plane_parts, g, bits, group, walk, types)
+    c = g.inner.n
+    joined = g._replace(
+        outer=g.outer._replace(xs=g.outer2.n * count * c), outer2=g.outer2._replace(xs=count * c),
+        inner=g.inner._replace(xs=1), d=g.d._replace(n=1), h=g.h._replace(n=1), w=g.w._replace(n=count, xs=c),
+    )  # fmt: skip
+    walk = walk._replace(w=cut(1))
+    join = Group(4, 2, 1, False) if SIMULATED else Group(WARP, THREADS // WARP, 1, False)
+    then = _plane(op, plane_joined, joined, (32, 64 if max(bits) == 64 else 32), join, walk, types)
+    return first._replace(then=then, scratch=first.units)
+
+
+def part_size(taps: int, blocks: int, unit: int) -> int:
+    """Elements of a plane that one group of threads reduces: all, or a multiple of `unit` where blocks are few."""
+    parts = min(taps // PART, -(-BLOCKS // blocks))
+    return taps if parts < 2 else -(-taps // (parts * unit)) * unit
 
 
 def merged(axes: tuple[Axis, Axis, Axis]) -> tuple[Axis, Axis, Axis]:
@@ -265,13 +319,15 @@ def merged(axes: tuple[Axis, Axis, Axis]) -> tuple[Axis, Axis, Axis]:
     return d, h, w
 
 
-def group(taps: int, units: int, lanes: bool) -> tuple[int, int]:
-    """Threads for one output, and outputs of one block; both powers of two."""
+def group(taps: int, vector: int, units: int, lanes: int) -> tuple[int, int]:
+    """Threads for one output, a power of two, and outputs of one block; `lanes` neighbours in memory, if not 0."""
     if SIMULATED:
-        return (4, 4) if lanes else ((8, 2) if taps < 32 else (16, 1))
-    if lanes:  # a warp of neighbours; few outputs get more threads each
-        return (32, 32) if units < 2**14 and taps > 2**12 else (8, 32)
-    if taps <= 1024:
+        return (4, min(lanes, 4)) if lanes else ((8, 2) if taps < 32 * vector else (16, 1))
+    if lanes >= WARP:  # a warp of neighbours; few outputs get more threads each
+        return (32, WARP) if units < 2**14 and taps > 2**12 else (8, WARP)
+    if lanes:  # one pixel's channels after another, without gaps
+        return 1 << ((THREADS // lanes).bit_length() - 1), lanes
+    if taps <= 1024 * vector:
         return 32, 8
-    # Few planes: a block is all that a plane gets, so it is as large as a block may be.
-    return (1024, 1) if units <= 512 and taps >= 8192 else (256, 1)
+    # Few planes that are too small for parts: a block is all that a plane gets, so it is as large as a block may be.
+    return (1024, 1) if units <= 512 and 8192 * vector <= taps < 2 * PART else (256, 1)

@@ -111,9 +111,9 @@ def tiles(t: Tiling, g: Geometry) -> int:
 
 
 def rearranged(g: Geometry) -> Geometry:
-    """The same pooling with the axes where the kernel is at home: depth last to be used, many rows where none are pooled.
+    """The same pooling with the axes where the kernel is at home: rows before planes, and many rows in any case.
 
-    Rows are reduced before planes: with one row in each plane the two change places.
+    With one row in each plane the two change places; with one plane, too, a batch axis provides the rows.
     """
     if g.h.k == 1 and g.h.out == 1 and g.h.n == 1:
         if g.d.k > 1 or g.d.out > 1:

@@ -1,4 +1,4 @@
-"""The kernel for large windows in the simulator: every form of it, whether or not it would be chosen for so small an array.
+"""The kernel for large windows in the simulator: every form of it, also where it would not be chosen.
 
 Tiles are at most 8 x 8 outputs there, so these planes take several, with tails.
 """
@@ -38,7 +38,7 @@ ROWS = [
     ("avg_pool2d", (1, 12, 16), "uint8", {**SAME9, "dtype": "uint8"}, 0, 0, "mean_int32_u8"),
     ("avg_pool2d", (1, 12, 16), "int32", SAME9, 0, 0, "mean_int64_i32_to_f64"),
     # dilated windows: interleaved segments
-    ("max_pool2d", (1, 14, 15), "float32", {"kernel_size": 5, "stride": 1, "padding": 4, "dilation": 3}, 0, 0, "slide_"),
+    ("max_pool2d", (14, 15), "float32", {"kernel_size": 5, "stride": 1, "padding": 4, "dilation": 3}, 0, 0, "slide_"),
     ("max_pool2d", (1, 19, 20), "int8", {"kernel_size": 6, "stride": 2, "padding": 1, "dilation": 3}, 0, 0, "large_"),
     ("max_pool2d", (1, 9, 12), "float32", {"kernel_size": 3, "stride": 1, "dilation": 2}, 0, 0, "large_slide"),
     ("avg_pool2d", (1, 14, 15), "float32", {"kernel_size": 7, "stride": 1, "dilation": (2, 1)}, 0, 0, "large_slide"),

@@ -65,6 +65,15 @@ ROWS = [
     ("global_avg_pool2d", (5, 7, 6), "float32", {"data_format": LAST}, 0, 0, "last_mean_compensated"),
     ("global_max_pool3d", (2, 3, 4, 5), "float32", {}, 0, 0, "plane"),
     ("global_avg_pool1d", (2, 70), "float32", {}, 0, 0, "plane_16x1_v2"),
+    # whole planes in parts: the last one shorter; few channels, neighbours in memory; sums in one part and in two
+    ("global_avg_pool2d", (2, 16, 20), "float32", {}, 0, 0, "plane_parts_16x1_v4_mean_compensated_f32"),
+    ("global_max_pool2d", (1, 16, 21), "float32", {}, 0, 0, "plane_parts_16x1_v4_max_any_order_f32"),
+    ("global_max_pool2d", (3, 16, 24), "uint8", {}, 0, 0, "plane_parts_8x2_v16_max_u8"),
+    ("global_avg_pool2d", (2, 13, 15), "float32", {}, 0, 1, "plane_parts_16x1_v1_mean_compensated_f32"),
+    ("global_avg_pool2d", (2, 12, 15, 3), "float32", {"data_format": LAST}, 0, 0, "plane_parts_4x3_last_mean"),
+    ("global_max_pool2d", (2, 12, 15, 6), "float16", {"data_format": LAST}, 0, 0, "plane_parts_4x4_last_max"),
+    ("global_avg_pool1d", (300,), "int64", {}, 0, 0, "plane_joined_4x2_v1_mean_exact_i64_to_f64"),
+    ("global_avg_pool3d", (5, 7, 9), "float64", {"keepdims": False}, 0, 0, "plane_joined_4x2_v1_mean_wide_f64"),
     # everything else
     ("max_pool2d", (2, 7, 9), "float32", {"kernel_size": 3, "dilation": 2}, 0, 0, "point_max"),
     ("max_pool2d", (2, 7, 9), "float32", {"kernel_size": 3, "return_indices": True}, 0, 0, "point_indices"),
