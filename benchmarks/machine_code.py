@@ -37,6 +37,7 @@ class Case(NamedTuple):
     shape: tuple[int, ...] = (32, 64, 112, 112)
     out_dtype: str | None = None
     indices: bool = False
+    positions: bool = False  # those alone, as where values and positions are laid out differently
     odd: bool = False  # a view that is not aligned for vectors
     dilation: int = 1
 
@@ -67,7 +68,12 @@ def _cases() -> tuple[Case, ...]:
     rows += [Case("max", 13, 1, 6, "float16"), Case("max", 13, 1, 6, "float32", "channels_last", NHWC)]
     rows += [Case("max", 16, 16), Case("max", (9, 9, 9), 1, 4, shape=(2, 8, 64, 64, 64))]
     rows += [Case("max", 5, 1, 6, dilation=3), Case("max", (31,), 1, 15, shape=(32, 80, 4096))]
-    rows += [Case("max", 3, 2, 1, t, indices=True) for t in ("float32", "float16")]
+    rows += [Case("max", k, 2, p, t, indices=True) for k, p in ((2, 0), (3, 1)) for t in ("float32", "float16")]
+    rows += [
+        Case("max", 3, 1, 1, "uint8", indices=True),
+        Case("max", 3, 2, 2, indices=True, dilation=2),
+        Case("max", 2, 2, positions=True),
+    ]
     rows += [Case("avg", 2, 2, dtype="uint8", out_dtype="uint8"), Case("avg", 2, 2, dtype="float32", out_dtype="uint8")]
     rows += [
         Case("avg", 2, 2, 1, "float32"),
@@ -104,7 +110,7 @@ def launches_of(case: Case) -> list[Launch]:
     spatial = None if len(case.shape) == 1 else len(case.window) if isinstance(case.window, tuple) else 2
     request = Request(
         "machine_code", case.op, case.window, case.stride, case.padding, case.dilation, dtype=case.out_dtype,
-        indices=case.indices, spatial=spatial, data_format=case.layout,
+        indices=case.indices or case.positions, spatial=spatial, data_format=case.layout,
     )  # fmt: skip
     if case.dtype == "bfloat16":
         import ml_dtypes
@@ -116,7 +122,8 @@ def launches_of(case: Case) -> list[Launch]:
     pitch = (*case.shape[:-1], case.shape[-1] + case.odd)
     strides = contiguous_strides(pitch, tuple(range(len(pitch))))
     y_strides = contiguous_strides(plan.out_shape, out_order(plan, strides))
-    first = planned(plan, strides, y_strides, Places(dtype.itemsize * case.odd, 0)).runs[0][0]
+    places = Places(dtype.itemsize * case.odd, 0)
+    first = planned(plan, strides, y_strides, places, positions=case.positions).runs[0][0]
     return [first] if first.then is None else [first, first.then]
 
 

@@ -20,11 +20,12 @@ import numpy as np
 from gpupool.backends import cuda_large, cuda_tiles
 from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
+from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cuda.compile import Kernel
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.plane import plane, plane_joined, plane_parts
-from gpupool.kernels.cuda.point import point, point_indices
+from gpupool.kernels.cuda.point import point, point_indices, point_positions
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import unordered
 from gpupool.kernels.window import Axis, Geometry, extent, first_tap, tap_count, tap_range
@@ -33,6 +34,7 @@ from gpupool.plan import Plan, choose
 INT32 = 2**31 - 1
 LARGEST_LAUNCH = INT32 // 2  # output elements: so that thread numbers, rounded up to whole blocks, fit 32 bits
 THREADS = 256
+POSITION_BYTES = 8
 WARP = 32
 # Whole planes are cut where fewer blocks than BLOCKS would run (8 for each of an H200's 132 multiprocessors), into
 # parts of PART elements at least: their results are loaded once more.
@@ -65,6 +67,7 @@ class Operator(NamedTuple):
     x_type: str
     y_type: str
     indices: bool
+    positions: bool = False  # and nothing else
 
 
 class Places(NamedTuple):
@@ -72,6 +75,12 @@ class Places(NamedTuple):
 
     x: int
     y: int
+    where: int = 0
+
+    def moved(self, op: Operator, x: int, y: int) -> Places:
+        """The same so many elements further on."""
+        items = (op.x_dtype.itemsize, op.y_dtype.itemsize, POSITION_BYTES)
+        return Places(*((at + n * item) % 16 for at, n, item in zip(self, (x, y, y), items, strict=True)))
 
 
 def index_bits(g: Geometry) -> int:
@@ -124,20 +133,25 @@ class Planned(NamedTuple):
     y_low: int
 
 
-def planned(plan: Plan, strides: tuple[int, ...], y_strides: tuple[int, ...], places: Places) -> Planned:
-    """The launches for arrays with these strides in elements, at these addresses modulo 16."""
+def planned(
+    plan: Plan, strides: tuple[int, ...], y_strides: tuple[int, ...], places: Places, *, positions: bool = False
+) -> Planned:
+    """The launches for arrays with these strides in elements, at these addresses modulo 16.
+
+    With `positions`, the result y is of positions only.
+    """
     layout = make_layout(plan, strides, y_strides)
     red, x_codec, y_codec = choose(plan, wide=False)
-    x_dtype, y_dtype = plan.dtype, plan.out_dtype
+    x_dtype, y_dtype = plan.dtype, np.dtype(np.int64) if positions else plan.out_dtype
+    y_codec = Plain() if positions else y_codec
     payloads = payload(x_dtype), payload(y_dtype)
-    op = Operator(red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1], plan.request.indices)
+    op = Operator(red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1], plan.request.indices, positions)
     low = lowest(plan.shape, strides), lowest(plan.out_shape, y_strides)
     offset_bits = 32 if max(layout.x_span, layout.y_span) <= INT32 else 64
     runs = []
     for x_start, y_start in layout.starts:
         at_x, at_y = x_start + low[0], y_start + low[1]
-        there = Places((places.x + at_x * plan.dtype.itemsize) % 16, (places.y + at_y * plan.out_dtype.itemsize) % 16)
-        for launch in launches(op, layout.geometry, offset_bits, there):
+        for launch in launches(op, layout.geometry, offset_bits, places.moved(op, at_x, at_y)):
             runs.append((launch, at_x + launch.x_start, at_y + launch.y_start))
     return Planned(layout, tuple(runs), *low)
 
@@ -158,7 +172,7 @@ def launches(op: Operator, g: Geometry, offset_bits: int, places: Places) -> lis
     """Every launch for one geometry."""
     found = []
     for part, at_x, at_y in parts(g):
-        shifted = Places((places.x + at_x * op.x_dtype.itemsize) % 16, (places.y + at_y * op.y_dtype.itemsize) % 16)
+        shifted = places.moved(op, at_x, at_y)
         chosen = _whole(op, part, offset_bits, shifted) or _constant(op, part, offset_bits, shifted)
         chosen = chosen or _large(op, part, offset_bits, shifted)
         launch = chosen or _any(op, part, offset_bits)
@@ -182,16 +196,17 @@ def _launch(kernel: Kernel, g: Geometry, walk: Walk, count: int) -> Launch:
 def _any(op: Operator, g: Geometry, offset_bits: int) -> Launch:
     """The point kernel, which can do everything."""
     walk = Walk(cut(g.inner.n), cut(g.w.out), cut(g.h.out), cut(g.d.out), cut(g.outer2.n))
-    engine = point_indices if op.indices else point
+    engine = point_positions if op.positions else point_indices if op.indices else point
     kernel = _kernel(op, engine, index_bits(g), offset_bits, walk_flags(walk))
     return _launch(kernel, g, walk, outputs(g))
 
 
 def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
     """A kernel with the window as constants, if there is one for it."""
-    if op.indices or index_bits(g) != 32:
+    if index_bits(g) != 32 or op.positions:
         return None
-    choice = cuda_tiles.choose_last(op, g, places) or cuda_tiles.choose_tile(op, g, places)
+    choice = None if op.indices else cuda_tiles.choose_last(op, g, places)
+    choice = choice or cuda_tiles.choose_tile(op, g, places)
     if choice is None:
         return None
     kernel = _kernel(op, choice.engine, 32, offset_bits, choice.constants + walk_flags(choice.walk), choice.label)
