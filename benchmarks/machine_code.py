@@ -102,6 +102,8 @@ BUDGETS = (
     Budget(Case("max", 2, 2, dtype="uint8"), 16),
     Budget(Case("max", 3, 2, 1), 80),
     Budget(Case("max", 3, 1, 1), 60),
+    Budget(Case("max", 2, 2, indices=True), 50),
+    Budget(Case("max", 3, 2, 1, indices=True), 100),
 )
 
 
@@ -136,7 +138,7 @@ def outputs_per_thread(launch: Launch) -> float:
     """Outputs that one thread computes; a fraction where several threads share one."""
     constants = dict(launch.kernel.constants)
     name = launch.kernel.engine.__name__
-    if name == "tile":
+    if name.startswith("tile"):
         return constants["TILE"]
     if name == "last":
         return constants["VECTOR"]
@@ -155,7 +157,7 @@ def executed(launch: Launch, m: Machine) -> int:
     if launch.kernel.engine.__name__ == "large":
         return round(cuda_large.work_of(launch.geometry, launch.walk, constants) / launch.block)
     rounds = 1
-    if launch.kernel.engine.__name__ == "tile":
+    if launch.kernel.engine.__name__.startswith("tile"):
         rounds = constants["KD"]
     elif launch.kernel.engine.__name__ == "last":
         rounds = constants["KD"] * constants["KH"] * constants["KW"]

@@ -54,7 +54,8 @@ def test_every_engine_is_compiled():
     """The table reaches each kernel function of the package."""
     engines = {launch.kernel.engine.__name__ for _, launch in KERNELS.values()}
     assert engines == {
-        "point", "point_indices", "point_positions", "tile", "tile_indices", "last", "large", "plane", "plane_parts", "plane_joined"
+        "point", "point_indices", "point_positions", "tile", "tile_indices", "last", "large",
+        "plane", "plane_parts", "plane_joined",
     }  # fmt: skip
 
 
