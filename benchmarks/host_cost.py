@@ -92,16 +92,34 @@ def _no_driver() -> tuple[int, int]:
     return 0, 0
 
 
+class FakeDriver:
+    """The driver's answers about memory between two launches."""
+
+    @staticmethod
+    def cuMemAllocFromPoolAsync(*_: Any) -> tuple[int, int]:
+        """An allocator that does nothing."""
+        return 0, 1 << 28
+
+    @staticmethod
+    def cuMemFreeAsync(*_: Any) -> tuple[int]:
+        """And its counterpart."""
+        return (0,)
+
+
 @contextlib.contextmanager
-def no_gpu_needed(launch: Callable[..., tuple] = lambda *_: (0,)) -> Iterator[None]:
-    """CuPy and the driver replaced: kernels are not loaded, and `launch` is called with what the driver would get."""
+def no_gpu_needed(
+    launch: Callable[..., tuple] = lambda *_: (0,), load: Callable[..., int] = lambda *_: 1
+) -> Iterator[None]:
+    """CuPy and the driver replaced: `load` is called instead of loading a kernel, `launch` instead of starting it."""
     from gpupool.backends import cuda, cuda_arrays, cuda_launch
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.dict(sys.modules, {"cupy": FakeCupy}))
         stack.enter_context(mock.patch.dict(cuda._calls, clear=True))
         stack.enter_context(mock.patch.dict(cuda_arrays._libraries, clear=True))
-        stack.enter_context(mock.patch.object(cuda_launch, "load", return_value=1))
+        stack.enter_context(mock.patch.object(cuda_launch, "load", load))
+        stack.enter_context(mock.patch.object(cuda_launch, "driver", FakeDriver))
+        stack.enter_context(mock.patch.object(cuda_launch, "memory_pool", return_value="pool"))
         stack.enter_context(mock.patch.object(cuda_launch, "launcher", return_value=launch))
         stack.enter_context(mock.patch.object(cuda_launch, "_current", _no_driver))
         yield

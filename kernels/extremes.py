@@ -62,6 +62,10 @@ class ArgMax(NamedTuple):
         return ArgMaxAnyOrder()
 
     @staticmethod
+    def absent(loaded):
+        return lowest(loaded)
+
+    @staticmethod
     def seed(red, v, at):
         return (v, at)
 

@@ -3,8 +3,10 @@
 | kernel | when |
 | --- | --- |
 | plane | one window takes in each whole plane: a group of threads reduces it through shared memory |
+| plane_parts, plane_joined | the same for a few large planes: several blocks reduce each, a second launch joins them |
 | last | small constant windows, channels last: vectors of channels |
 | tile | small constant windows, rows contiguous: a tile of outputs a thread, vector loads where rows are aligned |
+| large | larger and dilated windows, where that takes fewer instructions: a tile of outputs a block, shared memory |
 | point | everything else: any window, dilation, strides, positions |
 """
 
@@ -15,14 +17,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda_tiles
+from gpupool.backends import cuda_large, cuda_tiles
 from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
+from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cuda.compile import Kernel
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
-from gpupool.kernels.cuda.plane import plane
-from gpupool.kernels.cuda.point import point, point_indices
+from gpupool.kernels.cuda.plane import plane, plane_joined, plane_parts
+from gpupool.kernels.cuda.point import point, point_indices, point_positions
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import unordered
 from gpupool.kernels.window import Axis, Geometry, extent, first_tap, tap_count, tap_range
@@ -31,7 +34,11 @@ from gpupool.plan import Plan, choose
 INT32 = 2**31 - 1
 LARGEST_LAUNCH = INT32 // 2  # output elements: so that thread numbers, rounded up to whole blocks, fit 32 bits
 THREADS = 256
+POSITION_BYTES = 8
 WARP = 32
+# Whole planes are cut where fewer blocks than BLOCKS would run (8 for each of an H200's 132 multiprocessors), into
+# parts of PART elements at least: their results are loaded once more.
+BLOCKS, PART = (4, 64) if SIMULATED else (1056, 1 << 14)
 
 
 class Launch(NamedTuple):
@@ -45,6 +52,8 @@ class Launch(NamedTuple):
     units: int
     x_start: int
     y_start: int
+    then: Launch | None = None  # what joins the accumulators that this one leaves in memory
+    scratch: int = 0  # how many those are
 
 
 class Operator(NamedTuple):
@@ -58,6 +67,7 @@ class Operator(NamedTuple):
     x_type: str
     y_type: str
     indices: bool
+    positions: bool = False  # and nothing else
 
 
 class Places(NamedTuple):
@@ -65,6 +75,12 @@ class Places(NamedTuple):
 
     x: int
     y: int
+    where: int = 0
+
+    def moved(self, op: Operator, x: int, y: int) -> Places:
+        """The same so many elements further on."""
+        items = (op.x_dtype.itemsize, op.y_dtype.itemsize, POSITION_BYTES)
+        return Places(*((at + n * item) % 16 for at, n, item in zip(self, (x, y, y), items, strict=True)))
 
 
 def index_bits(g: Geometry) -> int:
@@ -117,20 +133,25 @@ class Planned(NamedTuple):
     y_low: int
 
 
-def planned(plan: Plan, strides: tuple[int, ...], y_strides: tuple[int, ...], places: Places) -> Planned:
-    """The launches for arrays with these strides in elements, at these addresses modulo 16."""
+def planned(
+    plan: Plan, strides: tuple[int, ...], y_strides: tuple[int, ...], places: Places, *, positions: bool = False
+) -> Planned:
+    """The launches for arrays with these strides in elements, at these addresses modulo 16.
+
+    With `positions`, the result y is of positions only.
+    """
     layout = make_layout(plan, strides, y_strides)
     red, x_codec, y_codec = choose(plan, wide=False)
-    x_dtype, y_dtype = plan.dtype, plan.out_dtype
+    x_dtype, y_dtype = plan.dtype, np.dtype(np.int64) if positions else plan.out_dtype
+    y_codec = Plain() if positions else y_codec
     payloads = payload(x_dtype), payload(y_dtype)
-    op = Operator(red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1], plan.request.indices)
+    op = Operator(red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1], plan.request.indices, positions)
     low = lowest(plan.shape, strides), lowest(plan.out_shape, y_strides)
     offset_bits = 32 if max(layout.x_span, layout.y_span) <= INT32 else 64
     runs = []
     for x_start, y_start in layout.starts:
         at_x, at_y = x_start + low[0], y_start + low[1]
-        there = Places((places.x + at_x * plan.dtype.itemsize) % 16, (places.y + at_y * plan.out_dtype.itemsize) % 16)
-        for launch in launches(op, layout.geometry, offset_bits, there):
+        for launch in launches(op, layout.geometry, offset_bits, places.moved(op, at_x, at_y)):
             runs.append((launch, at_x + launch.x_start, at_y + launch.y_start))
     return Planned(layout, tuple(runs), *low)
 
@@ -151,8 +172,9 @@ def launches(op: Operator, g: Geometry, offset_bits: int, places: Places) -> lis
     """Every launch for one geometry."""
     found = []
     for part, at_x, at_y in parts(g):
-        shifted = Places((places.x + at_x * op.x_dtype.itemsize) % 16, (places.y + at_y * op.y_dtype.itemsize) % 16)
+        shifted = places.moved(op, at_x, at_y)
         chosen = _whole(op, part, offset_bits, shifted) or _constant(op, part, offset_bits, shifted)
+        chosen = chosen or _large(op, part, offset_bits, shifted)
         launch = chosen or _any(op, part, offset_bits)
         found.append(launch._replace(x_start=launch.x_start + at_x, y_start=launch.y_start + at_y))
     return found
@@ -174,20 +196,35 @@ def _launch(kernel: Kernel, g: Geometry, walk: Walk, count: int) -> Launch:
 def _any(op: Operator, g: Geometry, offset_bits: int) -> Launch:
     """The point kernel, which can do everything."""
     walk = Walk(cut(g.inner.n), cut(g.w.out), cut(g.h.out), cut(g.d.out), cut(g.outer2.n))
-    engine = point_indices if op.indices else point
+    engine = point_positions if op.positions else point_indices if op.indices else point
     kernel = _kernel(op, engine, index_bits(g), offset_bits, walk_flags(walk))
     return _launch(kernel, g, walk, outputs(g))
 
 
 def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
     """A kernel with the window as constants, if there is one for it."""
-    if op.indices or index_bits(g) != 32:
+    if index_bits(g) != 32 or op.positions:
         return None
-    choice = cuda_tiles.choose_last(op, g, places) or cuda_tiles.choose_tile(op, g, places)
+    choice = None if op.indices else cuda_tiles.choose_last(op, g, places)
+    choice = choice or cuda_tiles.choose_tile(op, g, places)
     if choice is None:
         return None
     kernel = _kernel(op, choice.engine, 32, offset_bits, choice.constants + walk_flags(choice.walk), choice.label)
     return _launch(kernel, g, choice.walk, choice.units)
+
+
+def _large(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
+    """The kernel for large windows, where it does less than the point kernel."""
+    if op.indices or index_bits(g) != 32:
+        return None
+    choice = cuda_large.choose_large(op, g, places)
+    if choice is None:
+        return None
+    g, tiling, constants, label = choice
+    walk, blocks = cuda_large.walk_of(g, tiling), cuda_large.tiles(tiling, g)
+    kernel = _kernel(op, cuda_large.large, 32, offset_bits, constants + walk_flags(walk), label)
+    kernel = dataclasses.replace(kernel, threads=cuda_large.BLOCK)
+    return Launch(kernel, blocks, cuda_large.BLOCK, g, walk, blocks, 0, 0)
 
 
 # -- whole planes ------------------------------------------------------------------------------------------------------
@@ -208,31 +245,79 @@ def _whole(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launc
         for a, s in zip(axes, starts, strict=True):
             divisor *= tap_count(s, a.count_from, a.count_to, a.k, a.d)
     d, h, w = merged(axes)
-    taps, units = d.n * h.n * w.n, g.outer.n * g.outer2.n * g.inner.n
     g = g._replace(d=d, h=h, w=w, divisor=divisor)
+    return _planes(op._replace(red=red), g, offset_bits, places)
+
+
+def _planes(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
+    """The launch for whole planes, in one step or, where they are few and large, in two."""
+    taps, units = g.d.n * g.h.n * g.w.n, g.outer.n * g.outer2.n * g.inner.n
     bits = index_bits(g)
-    if taps < 8 or bits != 32:
+    if taps < 8 or (bits == 64 and taps <= INT32):
         return None  # a few elements are one thread's work
-    lanes = g.inner.n > 1 and abs(w.xs) != 1
+    lanes = g.inner.n > 1 and abs(g.w.xs) != 1
     vector = 1
-    if d.n * h.n == 1 and w.xs == 1:
+    if g.d.n * g.h.n == 1 and g.w.xs == 1:
         vector = cuda_tiles.widest(
             places.x, op.x_dtype.itemsize, taps, cuda_tiles.steps(g, "xs", "outer", "outer2", "inner")
         )
         while taps % vector:
             vector //= 2
-    slots, per_block = group(taps // vector, units, lanes)
-    types = accumulator(red, decoded(op), np.int32)
+    slots, per_block = group(taps, vector, units, g.inner.n if lanes else 0)
+    types = accumulator(op.red, decoded(op), np.int64 if bits == 64 else np.int32)
+    size = part_size(taps, -(-units // per_block), slots * vector)
+    if bits == 64 or size < taps:
+        return _in_parts(op, g, (bits, offset_bits), Group(slots, per_block, vector, lanes), size, types)
     walk = Walk(cut(g.inner.n), cut(1), cut(1), cut(1), cut(g.outer2.n))
+    return _plane(op, plane, g, (bits, offset_bits), Group(slots, per_block, vector, lanes), walk, types)
+
+
+class Group(NamedTuple):
+    """The threads of a block that reduces planes: `slots` for each of `units` results, neighbours first with lanes."""
+
+    slots: int
+    units: int
+    vector: int
+    lanes: bool
+
+
+def _plane(
+    op: Operator, engine: Any, g: Geometry, bits: tuple[int, int], group: Group, walk: Walk, types: tuple[Any, ...]
+) -> Launch:
+    """One launch of a kernel that reduces in groups of threads."""
+    units, threads = g.outer.n * g.outer2.n * g.inner.n * walk.w.n, group.slots * group.units
     constants = (
-        ("UNITS", per_block), ("SLOTS", slots), ("VECTOR", vector), ("BLOCK", slots * per_block),
-        ("BLOCK1", slots * per_block if len(types) == 2 else 1), ("LANES", lanes),
+        ("UNITS", group.units), ("SLOTS", group.slots), ("VECTOR", group.vector), ("BLOCK", threads),
+        ("BLOCK1", threads if len(types) == 2 else 1), ("LANES", group.lanes),
         ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)), *walk_flags(walk),
     )  # fmt: skip
-    label = f"{slots}x{per_block}" + ("_last" if lanes else f"_v{vector}")
-    kernel = _kernel(op._replace(red=red), plane, bits, offset_bits, constants, label)
-    kernel = dataclasses.replace(kernel, threads=slots * per_block)
-    return Launch(kernel, -(-units // per_block), slots * per_block, g, walk, units, 0, 0)
+    label = f"{group.slots}x{group.units}" + ("_last" if group.lanes else f"_v{group.vector}")
+    kernel = dataclasses.replace(_kernel(op, engine, *bits, constants, label), threads=threads)
+    return Launch(kernel, -(-units // group.units), threads, g, walk, units, 0, 0)
+
+
+def _in_parts(
+    op: Operator, g: Geometry, bits: tuple[int, int], group: Group, size: int, types: tuple[Any, ...]
+) -> Launch:
+    """Two launches: each part of each plane to an accumulator, then each plane's accumulators to its result."""
+    count = -(-(g.d.n * g.h.n * g.w.n) // size)
+    walk = Walk(cut(g.inner.n), cut(count, size), cut(1), cut(1), cut(g.outer2.n))
+    first = _plane(op, plane_parts, g, bits, group, walk, types)
+    c = g.inner.n
+    joined = g._replace(
+        outer=g.outer._replace(xs=g.outer2.n * count * c), outer2=g.outer2._replace(xs=count * c),
+        inner=g.inner._replace(xs=1), d=g.d._replace(n=1), h=g.h._replace(n=1), w=g.w._replace(n=count, xs=c),
+    )  # fmt: skip
+    walk = walk._replace(w=cut(1))
+    join = Group(4, 2, 1, False) if SIMULATED else Group(WARP, THREADS // WARP, 1, False)
+    then = _plane(op, plane_joined, joined, (32, 64 if max(bits) == 64 else 32), join, walk, types)
+    return first._replace(then=then, scratch=first.units)
+
+
+def part_size(taps: int, blocks: int, unit: int) -> int:
+    """Elements of a plane that one group of threads reduces: all, or a multiple of `unit` where blocks are few."""
+    parts = min(taps // PART, -(-BLOCKS // blocks))
+    return taps if parts < 2 else -(-taps // (parts * unit)) * unit
 
 
 def merged(axes: tuple[Axis, Axis, Axis]) -> tuple[Axis, Axis, Axis]:
@@ -249,13 +334,15 @@ def merged(axes: tuple[Axis, Axis, Axis]) -> tuple[Axis, Axis, Axis]:
     return d, h, w
 
 
-def group(taps: int, units: int, lanes: bool) -> tuple[int, int]:
-    """Threads for one output, and outputs of one block; both powers of two."""
+def group(taps: int, vector: int, units: int, lanes: int) -> tuple[int, int]:
+    """Threads for one output, a power of two, and outputs of one block; `lanes` neighbours in memory, if not 0."""
     if SIMULATED:
-        return (4, 4) if lanes else ((8, 2) if taps < 32 else (16, 1))
-    if lanes:  # a warp of neighbours; few outputs get more threads each
-        return (32, 32) if units < 2**14 and taps > 2**12 else (8, 32)
-    if taps <= 1024:
+        return (4, min(lanes, 4)) if lanes else ((8, 2) if taps < 32 * vector else (16, 1))
+    if lanes >= WARP:  # a warp of neighbours; few outputs get more threads each
+        return (32, WARP) if units < 2**14 and taps > 2**12 else (8, WARP)
+    if lanes:  # one pixel's channels after another, without gaps
+        return 1 << ((THREADS // lanes).bit_length() - 1), lanes
+    if taps <= 1024 * vector:
         return 32, 8
-    # Few planes: a block is all that a plane gets, so it is as large as a block may be.
-    return (1024, 1) if units <= 512 and taps >= 8192 else (256, 1)
+    # Few planes that are too small for parts: a block is all that a plane gets, so it is as large as a block may be.
+    return (1024, 1) if units <= 512 and 8192 * vector <= taps < 2 * PART else (256, 1)

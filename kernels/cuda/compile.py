@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..cache import CUDA_SOURCES, cache_folder, code_digest, read, write
 from ..codecs import Half
 from ..window import Axis, Batch, Geometry
@@ -63,9 +65,10 @@ class Kernel:
         return "_".join(word for word in words if word)
 
     @property
-    def indices(self) -> bool:
-        """Whether the kernel also stores positions."""
-        return "where" in self.engine.__code__.co_varnames[: self.engine.__code__.co_argcount]
+    def pointers(self) -> tuple[str, ...]:
+        """The names of the arguments that are memory: those before the geometry `g`."""
+        names = self.engine.__code__.co_varnames[: self.engine.__code__.co_argcount]
+        return names[: names.index("g")]
 
 
 def _snake(name: str) -> str:
@@ -102,21 +105,33 @@ def names(kernel: Kernel) -> dict[str, Any]:
 
 
 def signature(kernel: Kernel) -> tuple:
-    """The types of the arguments: x, y[, where], the Geometry, the Walk and a number of units."""
+    """The types of the arguments: memory (mostly x and y), the Geometry, the Walk and a number of units."""
     from numba.cuda import types
 
     from .index import Index
-    from .pointer import Memory
 
     i, o = Index(kernel.index_bits), Index(kernel.offset_bits)
     batch = types.NamedTuple((i, o, o), Batch)
     axis = types.NamedTuple((i,) * 8 + (o, o), Axis)
     geometry = types.NamedTuple((batch, batch, batch, axis, axis, axis, i), Geometry)
-    memories = [Memory(getattr(types, kernel.x_type), True), Memory(getattr(types, kernel.y_type), False)]
-    if kernel.indices:
-        memories.append(Memory(types.int64, False))
-    cut = types.NamedUniTuple(i, 3, Cut)
+    cut = types.NamedUniTuple(i, 4, Cut)
+    memories = [memory_type(kernel, name) for name in kernel.pointers]
     return (*memories, geometry, types.NamedUniTuple(cut, 5, Walk), i)
+
+
+def memory_type(kernel: Kernel, name: str) -> Any:
+    """The type of one pointer: what only lies before the results is never written while the kernel runs."""
+    from numba import from_dtype
+    from numba.cuda import types
+
+    from .pointer import Memory
+
+    if name in ("x", "y"):
+        return Memory(getattr(types, kernel.x_type if name == "x" else kernel.y_type), name == "x")
+    if name == "where":
+        return Memory(types.int64, False)
+    part = dict(kernel.constants)[{"part0": "ACC0", "part1": "ACC1"}[name]]
+    return Memory(from_dtype(np.dtype(part)), "y" in kernel.pointers)
 
 
 def compile_ptx(kernel: Kernel) -> str:

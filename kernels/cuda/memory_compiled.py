@@ -34,6 +34,16 @@ def number(typingctx, i):
 
 
 @intrinsic
+def unsigned(typingctx, i):
+    """An index into a kernel's own array: Numba lets a signed one count from the end, which takes 3 instructions."""
+
+    def generate(context, builder, signature, args):
+        return context.cast(builder, args[0], i, types.int64)  # by its sign: constant offsets become part of a load
+
+    return types.uint64(i), generate
+
+
+@intrinsic
 def bits_of(typingctx, f):
     """The 32 bits of a float32."""
 

@@ -43,6 +43,13 @@ def number(i):
     return i
 
 
+def unsigned(i):
+    """An index into a kernel's own array; below 0 is an error, as it would be on a GPU."""
+    if i < 0:
+        raise IndexError(f"index {i} into a kernel's own array")
+    return i
+
+
 def quotient(i, n, magic, shift):
     """i // n, by multiplication as on the GPU."""
     return (i * magic) >> (31 + shift) if magic else i // n

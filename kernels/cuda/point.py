@@ -32,3 +32,14 @@ def point_indices(x, y, where, g, walk, count):
         value, position = finish(RED, reduce_window(x, at_x, X_CODEC, RED, g, od, oh, ow), 1)
         y[at_y] = encode(Y_CODEC, value)
         where[at_y] = position
+
+
+def point_positions(x, y, g, walk, count):
+    """The positions alone, for outputs of two layouts."""
+    i = index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if i < count:
+        c, ow, oh, od, o2, o1 = place(walk, i)
+        at_x = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
+        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys + od * g.d.ys + oh * g.h.ys + ow * g.w.ys
+        _, position = finish(RED, reduce_window(x, at_x, X_CODEC, RED, g, od, oh, ow), 1)
+        y[at_y] = position
