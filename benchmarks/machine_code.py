@@ -37,6 +37,7 @@ class Case(NamedTuple):
     out_dtype: str | None = None
     indices: bool = False
     odd: bool = False  # a view that is not aligned for vectors
+    output_size: Any = None  # of adaptive pooling
 
 
 NHWC = (32, 112, 112, 64)
@@ -59,6 +60,18 @@ def _cases() -> tuple[Case, ...]:
         rows += [Case(op, 13, 1, 6, shape=(16, 256, 20, 20)), Case(op, None, None, shape=(64, 2048, 7, 7))]
         rows += [Case(op, None, None, 0, "float32", "channels_last", (64, 56, 56, 256))]
     rows += [Case("max", 3, 2, 1, t, indices=True) for t in ("float32", "float16")]
+    rows += [
+        Case(op, None, None, dtype=t, output_size=7, shape=(64, 256, 40, 40), indices=i)
+        for op, t, i in (
+            ("max", "float32", False),
+            ("max", "float32", True),
+            ("max", "float16", False),
+            ("avg", "float32", False),
+            ("avg", "float16", False),
+            ("avg", "uint8", False),
+        )
+    ]
+    rows += [Case("max", None, None, output_size=(2**16 + 1,), shape=(3 * 2**17,))]
     rows += [Case("avg", 2, 2, dtype="uint8", out_dtype="uint8"), Case("avg", 2, 2, dtype="float32", out_dtype="uint8")]
     rows += [
         Case("avg", 2, 2, 1, "float32"),
@@ -94,7 +107,7 @@ def launch_of(case: Case) -> Launch:
     spatial = None if len(case.shape) == 1 else len(case.window) if isinstance(case.window, tuple) else 2
     request = Request(
         "machine_code", case.op, case.window, case.stride, case.padding, dtype=case.out_dtype, indices=case.indices,
-        spatial=spatial, data_format=case.layout,
+        spatial=spatial, data_format=case.layout, output_size=case.output_size,
     )  # fmt: skip
     if case.dtype == "bfloat16":
         import ml_dtypes

@@ -234,6 +234,11 @@ ROWS = [
 
 @pytest.mark.parametrize(("call", "exception", "words", "shape", "dtype"), ROWS)
 def test_error(backend, call, exception, words, shape, dtype):
+    """Every row."""
+    assert_error(backend, call, exception, words, shape, dtype)
+
+
+def assert_error(backend, call, exception, words, shape, dtype):
     """The message holds the words, in one line, and is NumPy's on every backend."""
     values = np.ones(shape, dtype)
     text = message(call, backend.array(values), exception)

@@ -25,7 +25,7 @@ from gpupool.kernels.cuda.plane import plane
 from gpupool.kernels.cuda.point import point, point_indices
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import unordered
-from gpupool.kernels.window import Axis, Geometry, extent, first_tap, tap_count, tap_range
+from gpupool.kernels.window import Axis, Geometry, Sliding, first_tap, tap_count, tap_range
 from gpupool.plan import Plan, choose
 
 INT32 = 2**31 - 1
@@ -48,7 +48,7 @@ class Launch(NamedTuple):
 
 
 class Operator(NamedTuple):
-    """What is computed on what: the reducer, the codecs, the dtypes and their payload types, and positions or not."""
+    """What is computed on what: the reducer, codecs, dtypes and payload types, positions or not, how windows lie."""
 
     red: Any
     x_codec: Any
@@ -58,6 +58,7 @@ class Operator(NamedTuple):
     x_type: str
     y_type: str
     indices: bool
+    rule: Any
 
 
 class Places(NamedTuple):
@@ -67,13 +68,12 @@ class Places(NamedTuple):
     y: int
 
 
-def index_bits(g: Geometry) -> int:
+def index_bits(g: Geometry, rule: Any) -> int:
     """Width of positions and counts: 32 bits unless an axis, a window or a divisor needs more."""
     largest = [g.outer.n, g.outer2.n, g.inner.n]
     positions = taps = 1
     for a in (g.d, g.h, g.w):
-        last = (a.out - 1) * a.s + extent(a.k, a.d)
-        largest += [last + abs(a.before), a.n + 2 * a.d, abs(a.count_from), abs(a.count_to) + 2 * a.d + abs(a.before)]
+        largest += rule.reach(a)
         positions, taps = positions * a.n, taps * a.k
     fits = max(*largest, outputs(g)) <= INT32 // 2 and max(positions, taps) <= INT32
     return 32 if fits else 64
@@ -84,10 +84,10 @@ def outputs(g: Geometry) -> int:
     return g.outer.n * g.outer2.n * g.inner.n * g.d.out * g.h.out * g.w.out
 
 
-def parts(g: Geometry) -> list[tuple[Geometry, int, int]]:
+def parts(g: Geometry, rule: Any) -> list[tuple[Geometry, int, int]]:
     """The geometry in parts of at most LARGEST_LAUNCH outputs each, with their offsets in x and y.
 
-    A part of a pooled axis keeps the whole input: its windows are moved by a negative padding.
+    A part of a pooled axis keeps the whole input: its windows are moved, by a negative padding where they slide.
     """
     if outputs(g) <= LARGEST_LAUNCH:
         return [(g, 0, 0)]
@@ -98,12 +98,12 @@ def parts(g: Geometry) -> list[tuple[Geometry, int, int]]:
     halves = []
     for start, stop in ((0, half), (half, lengths[name])):
         if isinstance(whole, Axis):
-            piece: Any = whole._replace(out=stop - start, before=whole.before - start * whole.s)
+            piece: Any = rule.part(whole, start, stop)
             at_x = 0
         else:
             piece, at_x = whole._replace(n=stop - start), start * whole.xs
         changed: dict[str, Any] = {name: piece}
-        for one, x, y in parts(g._replace(**changed)):
+        for one, x, y in parts(g._replace(**changed), rule):
             halves.append((one, x + at_x, y + start * whole.ys))
     return halves
 
@@ -123,7 +123,7 @@ def planned(plan: Plan, strides: tuple[int, ...], y_strides: tuple[int, ...], pl
     red, x_codec, y_codec = choose(plan, wide=False)
     x_dtype, y_dtype = plan.dtype, plan.out_dtype
     payloads = payload(x_dtype), payload(y_dtype)
-    op = Operator(red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1], plan.request.indices)
+    op = Operator(red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1], plan.request.indices, plan.rule)
     low = lowest(plan.shape, strides), lowest(plan.out_shape, y_strides)
     offset_bits = 32 if max(layout.x_span, layout.y_span) <= INT32 else 64
     runs = []
@@ -150,10 +150,9 @@ def walk_flags(walk: Walk) -> tuple[tuple[str, Any], ...]:
 def launches(op: Operator, g: Geometry, offset_bits: int, places: Places) -> list[Launch]:
     """Every launch for one geometry."""
     found = []
-    for part, at_x, at_y in parts(g):
+    for part, at_x, at_y in parts(g, op.rule):
         shifted = Places((places.x + at_x * op.x_dtype.itemsize) % 16, (places.y + at_y * op.y_dtype.itemsize) % 16)
-        chosen = _whole(op, part, offset_bits, shifted) or _constant(op, part, offset_bits, shifted)
-        launch = chosen or _any(op, part, offset_bits)
+        launch = _fast(op, part, offset_bits, shifted) or _any(op, part, offset_bits)
         found.append(launch._replace(x_start=launch.x_start + at_x, y_start=launch.y_start + at_y))
     return found
 
@@ -161,7 +160,7 @@ def launches(op: Operator, g: Geometry, offset_bits: int, places: Places) -> lis
 def _kernel(op: Operator, engine: Any, bits: int, offset_bits: int, constants: tuple, label: str = "") -> Kernel:
     return Kernel(
         engine, op.red, op.x_codec, op.y_codec, op.x_type, op.y_type, bits, max(bits, offset_bits), constants,
-        THREADS, label,
+        THREADS, label, op.rule,
     )  # fmt: skip
 
 
@@ -175,13 +174,20 @@ def _any(op: Operator, g: Geometry, offset_bits: int) -> Launch:
     """The point kernel, which can do everything."""
     walk = Walk(cut(g.inner.n), cut(g.w.out), cut(g.h.out), cut(g.d.out), cut(g.outer2.n))
     engine = point_indices if op.indices else point
-    kernel = _kernel(op, engine, index_bits(g), offset_bits, walk_flags(walk))
+    kernel = _kernel(op, engine, index_bits(g, op.rule), offset_bits, walk_flags(walk))
     return _launch(kernel, g, walk, outputs(g))
+
+
+def _fast(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
+    """A kernel for windows that slide, if there is one for these."""
+    if not isinstance(op.rule, Sliding):
+        return None
+    return _whole(op, g, offset_bits, places) or _constant(op, g, offset_bits, places)
 
 
 def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
     """A kernel with the window as constants, if there is one for it."""
-    if op.indices or index_bits(g) != 32:
+    if op.indices or index_bits(g, op.rule) != 32:
         return None
     choice = cuda_tiles.choose_last(op, g, places) or cuda_tiles.choose_tile(op, g, places)
     if choice is None:
@@ -210,7 +216,7 @@ def _whole(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launc
     d, h, w = merged(axes)
     taps, units = d.n * h.n * w.n, g.outer.n * g.outer2.n * g.inner.n
     g = g._replace(d=d, h=h, w=w, divisor=divisor)
-    bits = index_bits(g)
+    bits = index_bits(g, op.rule)
     if taps < 8 or bits != 32:
         return None  # a few elements are one thread's work
     lanes = g.inner.n > 1 and abs(w.xs) != 1

@@ -20,6 +20,7 @@ SHARED = (
     window.first_tap,
     window.tap_range,
     window.tap_count,
+    window.adaptive_range,
     codecs.bits_of,
     codecs.float_of,
     exact.split_signed,
@@ -28,6 +29,7 @@ SHARED = (
     exact.mean_exact,
     exact.round_exact,
     point.reduce_row,
+    point.reduce_spans,
     point.reduce_window,
     point.divisor,
 )
@@ -59,7 +61,7 @@ def compiled(kernel: Any, integers: tuple[int, ...], constants: tuple) -> Any:
     return kernel.compile(tuple(typeof(a) for a in (*integers, *constants)))
 
 
-# A reducer or codec is known by its type alone, so its functions are found at compile time.
+# A reducer, codec or window rule is known by its type alone, so its functions are found at compile time.
 @overload(point.seed)
 def _seed(red, v, at):
     return red.instance_class.seed
@@ -83,6 +85,16 @@ def _decode(codec, raw):
 @overload(point.encode)
 def _encode(codec, value):
     return codec.instance_class.encode
+
+
+@overload(point.span)
+def _span(rule, a, o):
+    return rule.instance_class.span
+
+
+@overload(point.counted)
+def _counted(rule, a, o):
+    return rule.instance_class.counted
 
 
 @intrinsic
