@@ -109,7 +109,7 @@ def resolve_axes(request: Request, shape: tuple[int, ...]) -> tuple[PooledAxis, 
         return adaptive_axes(request.output_size, axes, n)
     word = "window" if request.spatial is None else "kernel_size"
     k = n if request.window is None else per_axis(word, request.window, axes, 1)
-    s = k if request.stride is None else per_axis("stride", request.stride, axes, 1)
+    s = k if request.stride in (None, ()) else per_axis("stride", request.stride, axes, 1)
     d = per_axis("dilation", request.dilation, axes, 1)
     pairs = padding_pairs(request, axes, n, k, s, d)
     resolved = []
