@@ -40,6 +40,7 @@ class Case(NamedTuple):
     positions: bool = False  # those alone, as where values and positions are laid out differently
     odd: bool = False  # a view that is not aligned for vectors
     dilation: int = 1
+    output_size: Any = None  # of adaptive pooling
 
 
 NHWC = (32, 112, 112, 64)
@@ -74,6 +75,18 @@ def _cases() -> tuple[Case, ...]:
         Case("max", 3, 2, 2, indices=True, dilation=2),
         Case("max", 2, 2, positions=True),
     ]
+    rows += [
+        Case(op, None, None, dtype=t, output_size=7, shape=(64, 256, 40, 40), indices=i)
+        for op, t, i in (
+            ("max", "float32", False),
+            ("max", "float32", True),
+            ("max", "float16", False),
+            ("avg", "float32", False),
+            ("avg", "float16", False),
+            ("avg", "uint8", False),
+        )
+    ]
+    rows += [Case("max", None, None, output_size=(2**16 + 1,), shape=(3 * 2**17,))]
     rows += [Case("avg", 2, 2, dtype="uint8", out_dtype="uint8"), Case("avg", 2, 2, dtype="float32", out_dtype="uint8")]
     rows += [
         Case("avg", 2, 2, 1, "float32"),
@@ -113,6 +126,7 @@ def launches_of(case: Case) -> list[Launch]:
     request = Request(
         "machine_code", case.op, case.window, case.stride, case.padding, case.dilation, dtype=case.out_dtype,
         indices=case.indices or case.positions, spatial=spatial, data_format=case.layout,
+        output_size=case.output_size,
     )  # fmt: skip
     if case.dtype == "bfloat16":
         import ml_dtypes

@@ -266,6 +266,13 @@ def pool(
     rows = resolve(x.shape, window, axes, stride, padding, dilation)
     pooled = [a for a, *_ in rows]
     windows = [axis_windows(x.shape[a], k, s, p, d, ceil_mode) for a, k, s, p, d in rows]
+    answer = pool_windows(x, op, pooled, windows, count_include_pad, divisor_override, dtype)
+    answer.taps = math.prod(k for _, k, *_ in rows)
+    return answer
+
+
+def pool_windows(x, op, pooled, windows, count_include_pad=True, divisor_override=None, dtype=None):
+    """Pool the windows that are listed for each pooled axis."""
     sizes = [x.shape[a] for a in pooled]
     grid = window_grid(windows, sizes, count_include_pad)
     last = range(-len(pooled), 0)
@@ -282,8 +289,24 @@ def pool(
             column = getattr(answer, name)
             setattr(answer, name, column and [column[i] for i in order])
     answer.values = np.moveaxis(answer.values.reshape(shape), last, pooled)
-    answer.taps = math.prod(k for _, k, *_ in rows)
+    answer.taps = max((len(taps) for taps, _ in grid), default=0)
     return answer
+
+
+def adaptive_windows(n, out):
+    """The windows of one axis: all elements, as pieces [p, p + 1) of a line, that touch each of `out` equal parts."""
+    if n < 1:
+        raise Rejected(f"empty axis: {n}")
+    part = Fraction(n, out) if out else None
+    windows = [[p for p in range(n) if p + 1 > i * part and p < (i + 1) * part] for i in range(out)]
+    return [(window, len(window)) for window in windows]
+
+
+def adaptive(x, op, axes, output_size, dtype=None):
+    """Adaptive pooling over `axes`."""
+    wanted = [n if n is not None else x.shape[a] for a, n in zip(axes, output_size, strict=True)]
+    windows = [adaptive_windows(x.shape[a], n) for a, n in zip(axes, wanted, strict=True)]
+    return pool_windows(x, op, axes, windows, dtype=dtype)
 
 
 def output_shape(shape, window, *, axes=None, stride=None, padding=0, dilation=1, ceil_mode=False):
@@ -305,6 +328,9 @@ def call(name, x, **kwargs):
     spatial_end = x.ndim - (kwargs.pop("data_format", "channels_first") == "channels_last")
     axes = tuple(range(spatial_end - count, spatial_end))
     op = "max" if "max" in name else "avg"
+    if name.startswith("adaptive"):
+        size = kwargs.pop("output_size")
+        return adaptive(x, op, axes, [size] * count if isinstance(size, int) else list(size), **kwargs)
     if not name.startswith("global"):
         return pool(x, op, per_axis(kwargs.pop("kernel_size"), count), axes=axes, **kwargs)
     keepdims = kwargs.pop("keepdims", True)

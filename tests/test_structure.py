@@ -28,6 +28,7 @@ LAYERS = [
         "gpupool.failure",
     },
     {"gpupool"},
+    {"gpupool.onnx"},
     {"gpupool.functional"},
     {"gpupool.dispatch"},
     {"gpupool.backends"},

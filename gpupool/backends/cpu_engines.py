@@ -12,7 +12,7 @@ from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.point import point, point_indices
 from gpupool.kernels.cpu.program import run_units
 from gpupool.kernels.reducers import neutral
-from gpupool.kernels.window import Geometry, extent
+from gpupool.kernels.window import Geometry, Sliding, extent
 
 from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
 from .cpu_windows import windows_program
@@ -50,19 +50,19 @@ def work(g: Geometry) -> int:
 
 
 def choose_engine(
-    g: Geometry, kinds: tuple[np.dtype, np.dtype], codecs: tuple[Any, Any], red: Any, indices: bool
+    g: Geometry, kinds: tuple[np.dtype, np.dtype], codecs: tuple[Any, Any], red: Any, indices: bool, rule: Any
 ) -> Choice:
     """The engine for this geometry; `kinds` are the payload dtypes of x and y, `codecs` their codecs.
 
     Strides have no part in it: whatever the layout, taps combine in one order.
     """
     if indices:
-        constants = (*kinds, np.dtype(np.int64), *codecs, red)
-        return Choice((Stage(point_indices, jit.pack(g), constants, rows_of(g)),))
+        return Choice((Stage(point_indices, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     loaded = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
     acc = red.accumulator(loaded)
-    if acc is None or neutral(red, loaded) is None or work(g) <= SMALL_WORK:
-        return Choice((Stage(point, jit.pack(g), (*kinds, *codecs, red), rows_of(g)),))
+    slides = isinstance(rule, Sliding)
+    if acc is None or neutral(red, loaded) is None or not slides or work(g) <= SMALL_WORK:
+        return Choice((Stage(point, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     types = Types(*kinds, acc, *codecs, red, red, red)
     if is_whole(g):
         return whole(g, types)

@@ -28,7 +28,7 @@ from gpupool.kernels.cuda.plane import plane, plane_joined, plane_parts
 from gpupool.kernels.cuda.point import point, point_indices, point_positions
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import unordered
-from gpupool.kernels.window import Axis, Geometry, extent, first_tap, tap_count, tap_range
+from gpupool.kernels.window import Axis, Geometry, Sliding, first_tap, tap_count, tap_range
 from gpupool.plan import Plan, choose
 
 INT32 = 2**31 - 1
@@ -57,7 +57,7 @@ class Launch(NamedTuple):
 
 
 class Operator(NamedTuple):
-    """What is computed on what: the reducer, the codecs, the dtypes and their payload types, and positions or not."""
+    """What is computed on what: the reducer, codecs, dtypes and payload types, positions or not, how windows lie."""
 
     red: Any
     x_codec: Any
@@ -67,6 +67,7 @@ class Operator(NamedTuple):
     x_type: str
     y_type: str
     indices: bool
+    rule: Any
     positions: bool = False  # and nothing else
 
 
@@ -83,13 +84,12 @@ class Places(NamedTuple):
         return Places(*((at + n * item) % 16 for at, n, item in zip(self, (x, y, y), items, strict=True)))
 
 
-def index_bits(g: Geometry) -> int:
+def index_bits(g: Geometry, rule: Any) -> int:
     """Width of positions and counts: 32 bits unless an axis, a window or a divisor needs more."""
     largest = [g.outer.n, g.outer2.n, g.inner.n]
     positions = taps = 1
     for a in (g.d, g.h, g.w):
-        last = (a.out - 1) * a.s + extent(a.k, a.d)
-        largest += [last + abs(a.before), a.n + 2 * a.d, abs(a.count_from), abs(a.count_to) + 2 * a.d + abs(a.before)]
+        largest += rule.reach(a)
         positions, taps = positions * a.n, taps * a.k
     fits = max(*largest, outputs(g)) <= INT32 // 2 and max(positions, taps) <= INT32
     return 32 if fits else 64
@@ -100,10 +100,10 @@ def outputs(g: Geometry) -> int:
     return g.outer.n * g.outer2.n * g.inner.n * g.d.out * g.h.out * g.w.out
 
 
-def parts(g: Geometry) -> list[tuple[Geometry, int, int]]:
+def parts(g: Geometry, rule: Any) -> list[tuple[Geometry, int, int]]:
     """The geometry in parts of at most LARGEST_LAUNCH outputs each, with their offsets in x and y.
 
-    A part of a pooled axis keeps the whole input: its windows are moved by a negative padding.
+    A part of a pooled axis keeps the whole input: its windows are moved, by a negative padding where they slide.
     """
     if outputs(g) <= LARGEST_LAUNCH:
         return [(g, 0, 0)]
@@ -114,12 +114,12 @@ def parts(g: Geometry) -> list[tuple[Geometry, int, int]]:
     halves = []
     for start, stop in ((0, half), (half, lengths[name])):
         if isinstance(whole, Axis):
-            piece: Any = whole._replace(out=stop - start, before=whole.before - start * whole.s)
+            piece: Any = rule.part(whole, start, stop)
             at_x = 0
         else:
             piece, at_x = whole._replace(n=stop - start), start * whole.xs
         changed: dict[str, Any] = {name: piece}
-        for one, x, y in parts(g._replace(**changed)):
+        for one, x, y in parts(g._replace(**changed), rule):
             halves.append((one, x + at_x, y + start * whole.ys))
     return halves
 
@@ -145,7 +145,10 @@ def planned(
     x_dtype, y_dtype = plan.dtype, np.dtype(np.int64) if positions else plan.out_dtype
     y_codec = Plain() if positions else y_codec
     payloads = payload(x_dtype), payload(y_dtype)
-    op = Operator(red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1], plan.request.indices, positions)
+    op = Operator(
+        red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1], plan.request.indices,
+        plan.rule, positions,
+    )  # fmt: skip
     low = lowest(plan.shape, strides), lowest(plan.out_shape, y_strides)
     offset_bits = 32 if max(layout.x_span, layout.y_span) <= INT32 else 64
     runs = []
@@ -171,11 +174,9 @@ def walk_flags(walk: Walk) -> tuple[tuple[str, Any], ...]:
 def launches(op: Operator, g: Geometry, offset_bits: int, places: Places) -> list[Launch]:
     """Every launch for one geometry."""
     found = []
-    for part, at_x, at_y in parts(g):
+    for part, at_x, at_y in parts(g, op.rule):
         shifted = places.moved(op, at_x, at_y)
-        chosen = _whole(op, part, offset_bits, shifted) or _constant(op, part, offset_bits, shifted)
-        chosen = chosen or _large(op, part, offset_bits, shifted)
-        launch = chosen or _any(op, part, offset_bits)
+        launch = _fast(op, part, offset_bits, shifted) or _any(op, part, offset_bits)
         found.append(launch._replace(x_start=launch.x_start + at_x, y_start=launch.y_start + at_y))
     return found
 
@@ -183,7 +184,7 @@ def launches(op: Operator, g: Geometry, offset_bits: int, places: Places) -> lis
 def _kernel(op: Operator, engine: Any, bits: int, offset_bits: int, constants: tuple, label: str = "") -> Kernel:
     return Kernel(
         engine, op.red, op.x_codec, op.y_codec, op.x_type, op.y_type, bits, max(bits, offset_bits), constants,
-        THREADS, label,
+        THREADS, label, op.rule,
     )  # fmt: skip
 
 
@@ -197,13 +198,21 @@ def _any(op: Operator, g: Geometry, offset_bits: int) -> Launch:
     """The point kernel, which can do everything."""
     walk = Walk(cut(g.inner.n), cut(g.w.out), cut(g.h.out), cut(g.d.out), cut(g.outer2.n))
     engine = point_positions if op.positions else point_indices if op.indices else point
-    kernel = _kernel(op, engine, index_bits(g), offset_bits, walk_flags(walk))
+    kernel = _kernel(op, engine, index_bits(g, op.rule), offset_bits, walk_flags(walk))
     return _launch(kernel, g, walk, outputs(g))
+
+
+def _fast(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
+    """A kernel for windows that slide, if there is one for these."""
+    if not isinstance(op.rule, Sliding):
+        return None
+    chosen = _whole(op, g, offset_bits, places) or _constant(op, g, offset_bits, places)
+    return chosen or _large(op, g, offset_bits, places)
 
 
 def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
     """A kernel with the window as constants, if there is one for it."""
-    if index_bits(g) != 32 or op.positions:
+    if index_bits(g, op.rule) != 32 or op.positions:
         return None
     choice = None if op.indices else cuda_tiles.choose_last(op, g, places)
     choice = choice or cuda_tiles.choose_tile(op, g, places)
@@ -215,7 +224,7 @@ def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> La
 
 def _large(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
     """The kernel for large windows, where it does less than the point kernel."""
-    if op.indices or index_bits(g) != 32:
+    if op.indices or index_bits(g, op.rule) != 32:
         return None
     choice = cuda_large.choose_large(op, g, places)
     if choice is None:
@@ -252,7 +261,7 @@ def _whole(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launc
 def _planes(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
     """The launch for whole planes, in one step or, where they are few and large, in two."""
     taps, units = g.d.n * g.h.n * g.w.n, g.outer.n * g.outer2.n * g.inner.n
-    bits = index_bits(g)
+    bits = index_bits(g, op.rule)
     if taps < 8 or (bits == 64 and taps <= INT32):
         return None  # a few elements are one thread's work
     lanes = g.inner.n > 1 and abs(g.w.xs) != 1

@@ -21,6 +21,7 @@ SHARED = (
     window.first_tap,
     window.tap_range,
     window.tap_count,
+    window.adaptive_range,
     codecs.bits_of,
     codecs.float_of,
     exact.split_signed,
@@ -29,6 +30,7 @@ SHARED = (
     exact.mean_exact,
     exact.round_exact,
     point.reduce_row,
+    point.reduce_spans,
     point.reduce_window,
     point.divisor,
 )
@@ -60,7 +62,7 @@ def compiled(kernel: Any, integers: tuple[int, ...], constants: tuple) -> Any:
     return kernel.compile(tuple(typeof(a) for a in (*integers, *constants)))
 
 
-# A reducer or codec is known by its type alone, so its functions are found at compile time.
+# A reducer, codec or window rule is known by its type alone, so its functions are found at compile time.
 @overload(point.seed)
 def _seed(red, v, at):
     return red.instance_class.seed
@@ -118,6 +120,16 @@ def _encode_half(codec, value):
     f = np.float32(value)
     h = half_of_float(f)
     return h if f == f else np.uint16((h & np.uint16(0x8000)) | np.uint16(0x7E00))  # one NaN for all, as in `codecs`
+
+
+@overload(point.span)
+def _span(rule, a, o):
+    return rule.instance_class.span
+
+
+@overload(point.counted)
+def _counted(rule, a, o):
+    return rule.instance_class.counted
 
 
 @intrinsic

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..cache import CUDA_SOURCES, cache_folder, code_digest, read, write
 from ..codecs import Half
-from ..window import Axis, Batch, Geometry
+from ..window import SLIDING, Axis, Batch, Geometry, Sliding
 from . import memory
 from .bind import Binding
 from .operators import STORAGE
@@ -44,11 +44,12 @@ class Kernel:
     constants: tuple[tuple[str, Any], ...] = ()
     threads: int = 256
     label: str = ""  # the constants in words, for the name
+    rule: Any = SLIDING  # how windows lie; only the point engine takes another
 
     @functools.cached_property
     def key(self) -> tuple:
         """All that distinguishes kernels: NamedTuples of different classes are equal, so their types are named."""
-        parts = tuple((type(p), tuple(p)) for p in (self.red, self.x_codec, self.y_codec))
+        parts = tuple((type(p), tuple(p)) for p in (self.red, self.x_codec, self.y_codec, self.rule))
         types = (self.x_type, self.y_type, self.index_bits, self.offset_bits)
         return (self.engine, *parts, *types, self.constants, self.threads)
 
@@ -57,7 +58,8 @@ class Kernel:
         """What a profiler shows: the configuration."""
         elements = short(self.x_type, self.x_codec)
         stored = short(self.y_type, self.y_codec)
-        words = ["gpupool", self.engine.__name__, self.label, _snake(type(self.red).__name__), elements]
+        rule = "" if isinstance(self.rule, Sliding) else _snake(type(self.rule).__name__)
+        words = ["gpupool", self.engine.__name__, rule, self.label, _snake(type(self.red).__name__), elements]
         if stored != elements:
             words.append(f"to_{stored}")
         if self.offset_bits == 64:
@@ -90,6 +92,9 @@ def names(kernel: Kernel) -> dict[str, Any]:
         "RED": red,
         "X_CODEC": x_codec,
         "Y_CODEC": y_codec,
+        "RULE": kernel.rule,
+        "span": type(kernel.rule).span,
+        "counted": type(kernel.rule).counted,
         "seed": type(red).seed,
         "combine": type(red).combine,
         "finish": type(red).finish,
@@ -172,7 +177,7 @@ def versions() -> tuple[str, ...]:
 
 def _kept(kernel: Kernel, suffix: str, make: Callable[[], bytes]) -> bytes:
     """What `make` makes, from disk where it was made before."""
-    bound = [code_digest(type(p)) for p in (kernel.red, kernel.x_codec, kernel.y_codec)]
+    bound = [code_digest(type(p)) for p in (kernel.red, kernel.x_codec, kernel.y_codec, kernel.rule)]
     key = repr((CUDA_SOURCES, versions(), kernel.name, kernel.key[1:], bound, suffix))
     digest = hashlib.sha256(key.encode()).hexdigest()[:24]
     path = cache_folder() / "cuda" / f"{kernel.name}-{digest}.{suffix}"

@@ -90,6 +90,13 @@ ROWS = [
     ("max_pool1d", (3, 23), "uint8", {"kernel_size": 3, "stride": 2, "return_indices": True}, 0, 0, "tile_indices_k3"),
     ("max_pool3d", (1, 5, 6, 8), "float32",
      {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}, 0, 0, "tile_indices_k3x3x3s2x2x2"),
+    # windows of several lengths; where sizes divide evenly, the fast kernels
+    ("adaptive_max_pool2d", (2, 7, 9), "float32", {"output_size": (3, 4)}, 0, 0, "point_adaptive_max_f32"),
+    ("adaptive_avg_pool2d", (7, 5, 3), "float32", {"output_size": 4, "data_format": LAST}, 0, 0, "point_adaptive_mean"),
+    ("adaptive_max_pool2d", (2, 7, 9), "float32",
+     {"output_size": 3, "return_indices": True}, 0, 0, "point_indices_adaptive"),
+    ("adaptive_max_pool2d", (2, 4, 16), "float32", {"output_size": (2, 8)}, 0, 0, "tile_k2x2s2x2_t1x4_v4_max"),
+    ("adaptive_avg_pool2d", (3, 4, 8), "float32", {"output_size": 1}, 0, 0, "plane"),
     # everything else
     ("max_pool2d", (2, 7, 9), "float32", {"kernel_size": 3, "dilation": 2}, 0, 0, "point_max"),
     ("max_pool2d", (2, 7, 9), "float32", {"kernel_size": 3, "dilation": 2, "return_indices": True}, 0, 0,
