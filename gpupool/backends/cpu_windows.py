@@ -8,8 +8,8 @@ whose buffers stay in the cache:
 2. down    the rows of each window combined;
 3. depth   the planes of each window combined; the last of the three finishes and stores.
 
-Taps combine in row-major order, so the first of equal elements wins as in the point engine. Up to eight taps are one
-pass. More are combined from shorter windows that share their work: 31 taps cost three passes.
+Taps combine in row-major order, so the first of equal elements wins as in the point engine. Up to four taps are one
+pass. More are combined from shorter windows that share their work: 31 maxima cost four passes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import NamedTuple
 import numpy as np
 
 from gpupool.kernels.codecs import Plain
-from gpupool.kernels.cpu.passes import MOST_TAPS, Types
+from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.window import Axis, Geometry, extent, first_tap, tap_count, tap_range
 
 from .cpu_program import Extent, Place, Program, Units, pack_units
-from .cpu_reduction import Emit, Reduction, Step
+from .cpu_reduction import MOST_TAPS, TAPS, Emit, Reduction, Step
 
 BAND_ELEMENTS = 8192  # accumulators in a buffer
 TILE_COLUMNS = 2048  # elements of a row, with their channels, that are pooled at a time
@@ -130,8 +130,8 @@ class Unit:
         return self.program
 
     def _deep(self, taps: list[Place], sink: Sink) -> None:
-        """Up to eight planes side by side are one more pass; more are combined eight at a time."""
-        slots = min(len(taps), MOST_TAPS)
+        """Up to four planes side by side are one more pass; more are combined four at a time."""
+        slots = min(len(taps), TAPS)
         stacked = self.outputs._replace(planes=slots * self.planes)
         banks = [self.program.buffer(stacked) for _ in range(2 if len(taps) > slots else 1)]
         step = self.planes * banks[0].plane
@@ -223,7 +223,7 @@ def copied(g: Geometry, planes: int, band: Piece, tile: Piece) -> Extent:
 def is_direct(g: Geometry, types: Types) -> bool:
     """Whether rows are reduced straight from the input: not if elements would be decoded often, or borders are wide."""
     w = g.w
-    if w.k > MOST_TAPS:
+    if w.k > TAPS and not (w.k == w.s <= MOST_TAPS and w.d == 1):
         return False
     if not isinstance(types.x_codec, Plain) and w.k > w.s:
         return False

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..codecs import Plain
 from ..point import combine, decode, encode, finish, seed
-from .jit import c_function, fetch, pointer, put
+from .jit import c_function, fetch, fetch_alone, pointer, put
 
 MOST_TAPS = 8  # of one pass
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
@@ -52,6 +52,7 @@ class Record(NamedTuple):
     step: int  # its steps in elements, where the pass has no constant for them
     put: int
     tap: int
+    taps: int
     src: int  # where the first elements lie
     dst: int
     count: int  # divisor of an average; with counts, what they are multiplied with
@@ -66,7 +67,7 @@ class Kind(NamedTuple):
 
     loads: bool  # reads the input, rather than accumulators
     stores: bool  # writes results, rather than accumulators
-    taps: int
+    taps: int  # 0: the record's
     step: int  # elements between two of the innermost loop; 0: the record's
     tap: int  # elements between two taps; 0: the record's
     put: int  # elements between two of the innermost loop in the target; 0: the record's
@@ -97,14 +98,22 @@ def pass_function(kind: Kind, types: Types) -> int:
 
     def run_pass(record, x, y, buffers):
         p = pointer(record, INT64)
-        read, write = (x if loads else buffers) + p[12], (y if stores else buffers) + p[13]
-        n, count = p[8], fixed if fixed > 0 else p[14]
+        read, write = (x if loads else buffers) + p[13], (y if stores else buffers) + p[14]
+        n, count = p[8], fixed if fixed > 0 else p[15]
         step, tap, to = s if s > 0 else p[9], t if t > 0 else p[11], d if d > 0 else p[10]
         for r in range(p[0]):
             for q in range(p[4]):
                 src = pointer(read + r * p[1] + q * p[5], src_type)
                 dst = pointer(write + r * p[2] + q * p[6], dst_type)
-                counts = pointer(record + p[15] + r * p[3] + q * p[7], INT32)
+                counts = pointer(record + p[16] + r * p[3] + q * p[7], INT32)
+                if k == 0:
+                    for i in range(n):
+                        v = seed(seeder, decode(plain, fetch_alone(src, i * step)), 0)
+                        for j in range(1, p[12]):
+                            v = combine(red, v, seed(seeder, decode(plain, fetch_alone(src, i * step + j * tap)), 0))
+                        divisor = count * fetch(counts, i) if counted else count
+                        put(dst, i * to, encode(stored, finish(finisher, v, divisor)))
+                    continue
                 for i in range(n):
                     for c in range(chans):
                         at = i * step + c
@@ -139,7 +148,7 @@ def fill_function(types: Types) -> int:
         n, to = p[8], p[10]
         for r in range(p[0]):
             for q in range(p[4]):
-                dst = pointer(buffers + p[13] + r * p[2] + q * p[6], acc_type)
+                dst = pointer(buffers + p[14] + r * p[2] + q * p[6], acc_type)
                 for i in range(n):
                     put(dst, i * to, neutral)
         return 0
@@ -159,11 +168,11 @@ def zero_function(types: Types) -> int:
     def run_zero(record, x, y, buffers):
         p = pointer(record, INT64)
         for r in range(p[0]):
-            dst = pointer(y + p[13] + r * p[2], y_type)
+            dst = pointer(y + p[14] + r * p[2], y_type)
             if decode(out, dst[0]) == 0:
                 found = False
                 for q in range(p[4]):
-                    src = pointer(x + p[12] + r * p[1] + q * p[5], x_type)
+                    src = pointer(x + p[13] + r * p[1] + q * p[5], x_type)
                     for i in range(p[8]):
                         if not found and decode(codec, src[i * p[9]]) == 0:
                             dst[0] = encode(out, finish(finisher, seed(seeder, decode(codec, src[i * p[9]]), 0), 1))
