@@ -12,6 +12,7 @@ import numpy as np
 
 from gpupool.kernels.codecs import input_codec, output_codec
 from gpupool.kernels.reducers import Wanted
+from gpupool.kernels.window import SLIDING
 
 from .axes import PooledAxis, pooled_shape, resolve_axes, window_rule
 from .dtypes import is_float
@@ -30,7 +31,7 @@ class Plan(NamedTuple):
     dtype: np.dtype
     out_dtype: np.dtype
     pooled: tuple[PooledAxis, ...]
-    rule: Any  # how windows lie: a row of `gpupool.kernels.window`
+    rule: Any = SLIDING  # how windows lie: a row of `gpupool.kernels.window`
 
     @property
     def divides(self) -> bool:
