@@ -1,0 +1,74 @@
+"""The CPU engines of jobs: per kind, a function from plan and frame to a runner of dense arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpupool.gradients import accumulator
+from gpupool.jobs import JobPlan
+from gpupool.kernels.codecs import input_codec
+from gpupool.kernels.cpu import jit
+from gpupool.kernels.cpu.frame import FRAME, Frame
+from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
+from gpupool.kernels.cpu.spread_lines import passes
+from gpupool.kernels.window import extent
+from gpupool.threads import run_pieces
+
+from .cpu import SERIAL_ELEMENTS, payload
+from .cpu_frame import Form
+
+Runner = Callable[[list[np.ndarray], np.ndarray], None]
+
+
+def launch(entry: Any, addresses: tuple[int, ...], constants: tuple, units: int, elements: int) -> None:
+    """Units of work on as many threads as they are worth."""
+    piece = max(1, SERIAL_ELEMENTS * units // max(1, elements))
+    if units < 2 * piece:
+        entry(*addresses, 0, units, *constants)
+    else:
+        run_pieces(lambda start, stop: entry(*addresses, start, stop, *constants), units, piece)
+
+
+def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """Gradients of sums and averages."""
+    f = Frame(*packed[:FRAME].tolist())
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    g_type, x_type = payload(plan.dtypes[0]), payload(plan.out_dtype)
+    z = make_across(f, plan, packed, (acc.itemsize, g_type.itemsize, x_type.itemsize))
+    lines = passes(g_type, x_type, acc, input_codec(plan.dtypes[0]), input_codec(plan.out_dtype))
+    numbers = np.array([*z, *lines], np.int64)
+    entry = jit.compiled(spread, (0,) * 6, ())
+    rows, elements = f.outer * f.d * f.h, math.prod(form.x)
+    where = packed.ctypes.data, numbers.ctypes.data
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers)) -> None:
+        launch(entry, (arrays[0].ctypes.data, out.ctypes.data, *where), (), rows, elements)
+
+    return run
+
+
+def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, int, int]) -> Across:
+    """How lines are dealt to elements: the cheapest way that this window allows."""
+    last = plan.pooled[-1] if plan.pooled else None
+    k, s, d, before = (last.k, last.s, last.d, last.before) if last else (1, 1, 1, 0)
+    taps = packed[FRAME + 2 * f.d + f.od + 2 * f.h + f.oh + 2 * f.w :][: f.ow]
+    uniform = int(taps[0]) if (taps == taps[0]).all() else 0
+    if f.ow == 1 and f.inner == 1 and d == 1:
+        mode = RUNS
+    elif s == 1 and (f.ow > 1 or k == 1):
+        mode = SHIFTS
+    elif f.inner > 1:
+        mode = PIXELS
+    elif s == 2 and d == 1:
+        mode = PAIR if k > 1 else RUNS
+    else:
+        mode = RUNS if d == 1 and k <= s else TABLE
+    margin = ((extent(k, d) + s) * f.inner + 15) // 16 * 16
+    return Across(mode, k, s, d, before, int(plan.request.op == "avg"), uniform, margin, *items)
+
+
+ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner]] = {"spread": spread_engine}
