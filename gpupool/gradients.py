@@ -7,7 +7,14 @@ import numpy as np
 from .dtypes import is_float
 from .jobs import INT64, Job, JobPlan, Operand, check_operand
 from .plan import make_plan
-from .request import fail
+from .request import Request, fail
+
+KINDS = {"max": "chosen", "avg": "sums"}  # the backends' engines for each operator's gradient
+
+
+def kind_of(request: Request) -> str:
+    """Which engines compute the gradient of this pooling."""
+    return KINDS[request.op]
 
 
 def plan_gradient(job: Job, operands: tuple[Operand, ...]) -> JobPlan:

@@ -77,9 +77,8 @@ def check_out(plan: JobPlan, out: Any, kind: Any) -> None:
         fail(plan.request, TypeError(f"out must have dtype {plan.out_dtype}, got {out.dtype}"))
 
 
-def index_error(plan: JobPlan, at: int, limit: int) -> ValueError:
-    """The error for an index outside the plane, found at flat position `at` of the indices."""
+def index_error(plan: JobPlan, index: int, limit: int) -> ValueError:
+    """The error for an index outside its plane."""
     return ValueError(
-        f"{plan.request.name}: indices must lie in 0 to {limit - 1}, flat within the pooled axes; "
-        f"element {at} of the array does not"
+        f"{plan.request.name}: indices must lie in 0 to {limit - 1}, flat within the pooled axes, got {index}"
     )

@@ -95,7 +95,7 @@ def check_memory(plan: JobPlan, arrays: tuple[np.ndarray, ...], out: np.ndarray)
             fail(plan.request, ValueError(f"out must not overlap {name} in memory"))
 
 
-def new_result(plan: JobPlan, form: Form, like: Any) -> np.ndarray:
+def new_result(plan: JobPlan, like: Any) -> np.ndarray:
     """A new result in the memory order of the operand that it is like."""
     shape = plan.out_shape
     order = memory_order(plan.forward.shape, like.strides)

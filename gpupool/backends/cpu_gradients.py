@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from gpupool.gradients import accumulator
-from gpupool.jobs import JobPlan
+from gpupool.jobs import JobPlan, index_error
 from gpupool.kernels.codecs import input_codec
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.frame import FRAME, Frame
+from gpupool.kernels.cpu.scatter import chosen, chosen_wide, first_outside
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
 from gpupool.kernels.window import extent
-from gpupool.threads import run_pieces
+from gpupool.threads import PIECES_PER_THREAD, get_num_threads, run_pieces
 
 from .cpu import SERIAL_ELEMENTS, payload
 from .cpu_frame import Form
@@ -71,4 +72,38 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
     return Across(mode, k, s, d, before, int(plan.request.op == "avg"), uniform, margin, *items)
 
 
-ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner]] = {"spread": spread_engine}
+def bands_of(f: Frame) -> int:
+    """Into how many bands each plane is cut so that all threads have work; each of them reads all that may reach it."""
+    rows = f.d if f.d > 1 else f.h
+    return max(1, min(rows, get_num_threads() * PIECES_PER_THREAD // f.outer if f.outer < get_num_threads() else 1))
+
+
+def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """Gradients of operators that choose an element of each window; the third operand says which."""
+    f = Frame(*packed[:FRAME].tolist())
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    g_type, x_type, g_codec = payload(plan.dtypes[0]), payload(plan.out_dtype), input_codec(plan.dtypes[0])
+    constants: tuple = (g_type, x_type, g_codec)
+    kernel = chosen
+    if x_type != acc:
+        kernel, constants = chosen_wide, (g_type, x_type, acc, g_codec, input_codec(plan.out_dtype))
+    entry = jit.compiled(kernel, (0,) * 7, constants)
+    elements, limit = math.prod(form.x), f.d * f.h * f.w
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
+        check_indices(plan, arrays[2], limit)
+        bands = bands_of(f)
+        addresses = (arrays[0].ctypes.data, arrays[2].ctypes.data, out.ctypes.data, packed.ctypes.data, bands)
+        launch(entry, addresses, constants, f.outer * bands, elements)
+
+    return run
+
+
+def check_indices(plan: JobPlan, where: np.ndarray, limit: int) -> None:
+    """A ValueError for an index outside its plane, before anything is written."""
+    found = int(first_outside(where.ctypes.data, where.size, limit))
+    if found >= 0:
+        raise index_error(plan, int(where.reshape(-1)[found]), limit)
+
+
+ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner]] = {"sums": spread_engine, "chosen": chosen_engine}

@@ -60,7 +60,7 @@ def run_many(arrays: tuple[np.ndarray, ...], job: Job, out: Any = None) -> Any:
             _calls.clear()
         _calls[key] = call
     if out is None:
-        out = new_result(call.plan, call.form, arrays[call.plan.like])
+        out = new_result(call.plan, arrays[call.plan.like])
     else:
         check_out(call.plan, out, np.ndarray)
         check_memory(call.plan, arrays, out)

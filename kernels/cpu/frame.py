@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..gradient import hits, windows_of
-from ..window import first_tap, tap_count
+from ..window import Axis, first_tap, tap_count
 from .jit import called, kernel, pointer
 
 INT64 = np.dtype(np.int64)
@@ -63,13 +63,14 @@ def unpack_frame(address):
 def fill_tables(n, out, k, s, d, before, count_from, count_to, first_at, count_at, taps_at):
     """The tables of one axis."""
     first, count, taps = pointer(first_at, INT64), pointer(count_at, INT64), pointer(taps_at, INT64)
+    a = Axis(n, out, k, s, d, before, count_from, count_to, 0, 0)
     for p in range(n):
-        lo, hi = windows_of(n, out, k, s, d, before, p)
-        while lo < hi and not hits(s, d, before, lo, p):
+        lo, hi = windows_of(a, p)
+        while lo < hi and not hits(a, lo, p):
             lo += 1
         first[p], found = lo, 0
         while lo < hi:
-            if hits(s, d, before, lo, p):
+            if hits(a, lo, p):
                 found += 1
             lo += 1
         count[p] = found

@@ -1,7 +1,7 @@
 """Gradients of sums and averages: each input row adds up the rows of the windows that contain it, then deals them out.
 
-1. gather  the gradient's rows that reach this input row, added and divided: one line, with zeros on both sides. The next
-           input row often takes in the same windows, and then the line stays;
+1. gather  the gradient's rows that reach this input row, added and divided: one line, with zeros on both sides. Where
+           the next input row takes in the same windows, it is a copy;
 2. across  each element of the row adds up the columns that reach it, in one of five ways (see `Across.mode`).
 """
 
