@@ -33,7 +33,7 @@ LAYERS = [
     {"gpupool.dispatch"},
     {"gpupool.backends"},
     {"gpupool.geometry", "gpupool.threads"},
-    {"gpupool.gradients"},
+    {"gpupool.gradients", "gpupool.unpooling"},
     {"gpupool.jobs"},
     {"gpupool.plan"},
     {"gpupool.operators"},

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpupool.geometry import memory_order
 from gpupool.jobs import JobPlan
-from gpupool.kernels.cpu.frame import FRAME, Frame, fill_tables
+from gpupool.kernels.cpu.frame import FRAME, fill_tables
 from gpupool.request import fail
 
 from .cpu import shares_memory
@@ -79,8 +79,7 @@ def make_frame(form: Form, plan: JobPlan) -> np.ndarray:
         steps.append(window[2] // math.gcd(window[1], window[2]))
         fill_tables(n, out, *window, first, count, divisors)
     divisor = request.divisor_override or 0
-    frame = Frame(form.x[0], form.x[4], *form.x[1:4], *form.y[1:4], *steps, divisor, *tables)
-    packed[:FRAME] = frame
+    packed[:FRAME] = (form.x[0], form.x[4], *form.x[1:4], *form.y[1:4], *steps, divisor, *tables)
     return packed
 
 

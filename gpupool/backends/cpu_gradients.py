@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from gpupool.gradients import accumulator
+from gpupool.gradients import GIVEN, accumulator
 from gpupool.jobs import JobPlan, index_error
 from gpupool.kernels.codecs import input_codec
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.frame import FRAME, Frame
-from gpupool.kernels.cpu.scatter import chosen, chosen_wide, first_outside
+from gpupool.kernels.cpu.scatter import chosen, chosen_wide, extremes, unpool, unpool_back
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
 from gpupool.kernels.window import extent
@@ -91,7 +91,8 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     elements, limit = math.prod(form.x), f.d * f.h * f.w
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
-        check_indices(plan, arrays[2], limit)
+        if plan.job.extra == GIVEN:
+            check_indices(plan, arrays[2], limit)
         bands = bands_of(f)
         addresses = (arrays[0].ctypes.data, arrays[2].ctypes.data, out.ctypes.data, packed.ctypes.data, bands)
         launch(entry, addresses, constants, f.outer * bands, elements)
@@ -101,9 +102,51 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
 
 def check_indices(plan: JobPlan, where: np.ndarray, limit: int) -> None:
     """A ValueError for an index outside its plane, before anything is written."""
-    found = int(first_outside(where.ctypes.data, where.size, limit))
-    if found >= 0:
-        raise index_error(plan, int(where.reshape(-1)[found]), limit)
+    found = np.empty(2, np.int64)
+    extremes(where.ctypes.data, where.size, found.ctypes.data)
+    if found[1] >= limit:
+        raise index_error(plan, int(found[1]), limit)
+    if found[0] < 0:
+        raise index_error(plan, int(found[0]), limit)
 
 
-ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner]] = {"sums": spread_engine, "chosen": chosen_engine}
+def payload_of_size(dtype: np.dtype) -> np.dtype:
+    """Unsigned integers of the same size: elements that are only moved."""
+    return np.dtype(f"u{dtype.itemsize}")
+
+
+def unpool_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """Elements at their indices."""
+    f = Frame(*packed[:FRAME].tolist())
+    constants = (payload_of_size(plan.out_dtype),)
+    entry = jit.compiled(unpool, (0,) * 7, constants)
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
+        check_indices(plan, arrays[1], f.d * f.h * f.w)
+        bands = bands_of(f)
+        addresses = (arrays[0].ctypes.data, arrays[1].ctypes.data, out.ctypes.data, packed.ctypes.data, bands)
+        launch(entry, addresses, constants, f.outer * bands, math.prod(form.x))
+
+    return run
+
+
+def unpool_gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """What lies at elements' indices."""
+    f = Frame(*packed[:FRAME].tolist())
+    constants = (payload_of_size(plan.out_dtype),)
+    entry = jit.compiled(unpool_back, (0,) * 6, constants)
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
+        check_indices(plan, arrays[2], f.d * f.h * f.w)
+        addresses = (arrays[0].ctypes.data, arrays[2].ctypes.data, out.ctypes.data, packed.ctypes.data)
+        launch(entry, addresses, constants, f.outer, math.prod(form.x))
+
+    return run
+
+
+ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner]] = {
+    "sums": spread_engine,
+    "chosen": chosen_engine,
+    "unpool": unpool_engine,
+    "unpool_gradient": unpool_gradient_engine,
+}

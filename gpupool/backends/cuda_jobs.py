@@ -62,11 +62,11 @@ def make_grid(plan: JobPlan, strides: list[tuple[int, ...]]) -> Grid:
     batch = [(shape[a], tuple(s[a] for s in strides)) for a in range(len(shape)) if a not in pooled and shape[a] > 1]
     batch.sort(key=lambda b: (-abs(b[1][-1]), -abs(b[1][0])))
     merged: list[tuple[int, tuple[int, ...]]] = []
-    for n, steps in batch:
-        if merged and all(before == n * s for before, s in zip(merged[-1][1], steps, strict=True)):
-            merged[-1] = (merged[-1][0] * n, steps)
+    for n, along in batch:
+        if merged and all(before == n * s for before, s in zip(merged[-1][1], along, strict=True)):
+            merged[-1] = (merged[-1][0] * n, along)
         else:
-            merged.append((n, steps))
+            merged.append((n, along))
     none = (1, (0,) * len(strides))
     fastest = min((abs(strides[-1][a]) for a in pooled if shape[a] > 1), default=0)
     inner = merged.pop() if merged and abs(merged[-1][1][-1]) < fastest else none
@@ -80,8 +80,8 @@ def make_grid(plan: JobPlan, strides: list[tuple[int, ...]]) -> Grid:
         tuple(sum(j * b[1][i] for j, b in zip(at, rest, strict=True)) for i in range(len(strides)))
         for at in itertools.product(*(range(b[0]) for b in rest))
     )
-    n = [Batch(b[0], 0, 0) for b in (*outer, inner)]
-    geometry = Geometry(n[0], n[1], n[2], *axes, plan.request.divisor_override or 0)
+    lengths = [Batch(b[0], 0, 0) for b in (*outer, inner)]
+    geometry = Geometry(lengths[0], lengths[1], lengths[2], *axes, plan.request.divisor_override or 0)
     return Grid(geometry, steps, starts, *_widths(geometry, strides, shape, plan))
 
 
@@ -127,9 +127,9 @@ def prepare(stage: Stage, grid: Grid) -> Launched:
     units = g.outer.n * g.outer2.n * g.inner.n * d * h * w
     first_written = len(stage.arrays) - stage.writes
     memories = tuple((name, i < first_written) for i, name in enumerate(stage.payloads))
-    codecs = (Plain(), Plain()) if stage.codecs is None else tuple(input_codec(c) for c in stage.codecs)
+    codecs = [Plain(), Plain()] if stage.codecs is None else [input_codec(c) for c in stage.codecs]
     kernel = JobKernel(
-        stage.engine, None, *codecs, stage.payloads[0], stage.payloads[-1], grid.bits,
+        stage.engine, None, codecs[0], codecs[1], stage.payloads[0], stage.payloads[-1], grid.bits,
         max(grid.bits, grid.offset_bits), (*stage.constants, *walk_flags(walk)), THREADS, memories=memories,
     )  # fmt: skip
     block = min(units, 64) if SIMULATED else min(THREADS, -(-units // WARP) * WARP)
@@ -204,3 +204,18 @@ def fill_bytes(address: int, size: int, value: int, stream: int) -> None:
     from gpupool.backends.cuda_launch import check, driver
 
     check(driver().cuMemsetD8Async(address, value, size, stream))
+
+
+def read_back(address: int, size: int, stream: int) -> bytes | None:
+    """Bytes of device memory when all work before them on the stream is done; None while a graph is captured."""
+    if SIMULATED:
+        return ctypes.string_at(address, size)
+    from gpupool.backends.cuda_launch import check, driver
+
+    cu = driver()
+    if check(cu.cuStreamIsCapturing(stream)) != cu.CUstreamCaptureStatus.CU_STREAM_CAPTURE_STATUS_NONE:
+        return None
+    host = ctypes.create_string_buffer(size)
+    check(cu.cuMemcpyDtoHAsync(ctypes.addressof(host), address, size, stream))
+    check(cu.cuStreamSynchronize(stream))
+    return host.raw

@@ -14,7 +14,7 @@ from gpupool.backends import cuda
 from gpupool.backends.cuda import checked, flat_memory, loose, overlap, unaligned, usable
 from gpupool.backends.cuda_arrays import Library, View, library
 from gpupool.backends.cuda_gradients import ENGINES, Scratch, Steps
-from gpupool.backends.cuda_jobs import Launched, PreparedJob, SimulatedJob, make_grid, prepare
+from gpupool.backends.cuda_jobs import Launched, PreparedJob, SimulatedJob, Stage, make_grid, prepare
 from gpupool.backends.cuda_launch import SIMULATED
 from gpupool.geometry import contiguous_strides, lowest, memory_order, span
 from gpupool.jobs import Job, JobPlan, Operand, check_out
@@ -75,7 +75,7 @@ class Call:
         self.memories += [Memory(s.shape, contiguous_strides(s.shape, tuple(range(len(s.shape)))), s.dtype)
                           for s in self.scratch]  # fmt: skip
         self.starts, found = lay_out(plan, steps, self.memories)
-        self.runs = [
+        self.runs: list[tuple[Any, Stage]] = [
             (SimulatedJob(one) if SIMULATED else PreparedJob(one, device), stage)
             for one, stage in zip(found, steps.stages, strict=True)
         ]

@@ -16,19 +16,14 @@ INT64 = np.dtype(np.int64)
 
 
 @kernel
-def first_outside(where_at, n, limit):
-    """The number of the first of n indices outside 0 .. limit - 1, or -1."""
-    where = pointer(where_at, INT64)
-    outside = 0
-    for i in range(n):
-        outside += 1 if where[i] < 0 else 0
-        outside += 1 if where[i] >= limit else 0
-    if outside == 0:
-        return np.int64(-1)
-    i = np.int64(0)
-    while 0 <= where[i] < limit:
-        i += 1
-    return i
+def extremes(where_at, n, found_at):
+    """The least and the largest of n indices."""
+    where, found = pointer(where_at, INT64), pointer(found_at, INT64)
+    low, high = where[0], where[0]
+    for i in range(1, n):
+        low = where[i] if where[i] < low else low
+        high = where[i] if where[i] > high else high
+    found[0], found[1] = low, high
 
 
 @called

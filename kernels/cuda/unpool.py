@@ -6,6 +6,7 @@ then each place takes the element whose number it holds. No index outside the pl
 
 from __future__ import annotations
 
+import numpy as np
 from numba import cuda
 
 from .memory import atomic_max, index, number
@@ -14,15 +15,17 @@ from .walk import place
 EMPTY = 0  # bound to the payload of zero
 
 
-def check_indices(where, flag, g, steps, walk, first, count):
-    """Leave `count - i` in the flag for the first index, number i, outside the plane."""
+def check_indices(where, flags, g, steps, walk, first, count):
+    """Leave the largest index beyond the plane in flag 0, and the least below it as -1 - index in flag 1."""
     i = first + index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
     if i < count:
         c, ow, oh, od, o2, o1 = place(walk, i)
         r = steps[0]
         to = where[o1 * r.outer + o2 * r.outer2 + c * r.inner + od * r.d + oh * r.h + ow * r.w]
-        if to < 0 or to >= number(g.d.n * g.h.n * g.w.n):
-            atomic_max(flag, index(0), number(count - i))
+        if to < 0:
+            atomic_max(flags, index(1), -1 - to)
+        if to >= number(g.d.n * g.h.n * g.w.n):
+            atomic_max(flags, index(0), to)
 
 
 def claim(where, owner, g, steps, walk, first, count):
@@ -45,7 +48,7 @@ def unpool(x, owner, out, g, steps, walk, first, count):
         c, pw, ph, pd, o2, o1 = place(walk, i)
         s, r, t = steps
         flat = (pd * g.h.n + ph) * g.w.n + pw
-        mine = owner[o1 * r.outer + o2 * r.outer2 + c * r.inner + flat * r.w]
+        mine = np.int64(owner[o1 * r.outer + o2 * r.outer2 + c * r.inner + flat * r.w])
         to = o1 * t.outer + o2 * t.outer2 + c * t.inner + pd * t.d + ph * t.h + pw * t.w
         if mine < 0:
             out[to] = EMPTY
