@@ -9,7 +9,7 @@ from .jobs import INT64, Job, JobPlan, Operand, check_operand
 from .plan import make_plan
 from .request import Request, fail
 
-GIVEN = "given"  # the extra of a job whose indices come from the caller and must be checked
+OWN = "own"  # the extra of a job whose indices need no check, because they were found here
 KINDS = {"max": "chosen", "avg": "sums"}  # the backends' engines for each operator's gradient
 
 

@@ -8,20 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from gpupool.gradients import GIVEN, accumulator
+from gpupool.axes import PooledAxis
+from gpupool.gradients import accumulator
 from gpupool.jobs import JobPlan, index_error
-from gpupool.kernels.codecs import input_codec
+from gpupool.kernels.codecs import Plain, input_codec
 from gpupool.kernels.cpu import jit
+from gpupool.kernels.cpu.choose import Choosing
+from gpupool.kernels.cpu.choose import choose as choose_kernel
+from gpupool.kernels.cpu.choose_lines import finders
 from gpupool.kernels.cpu.frame import FRAME, Frame
 from gpupool.kernels.cpu.scatter import chosen, chosen_wide, extremes, unpool, unpool_back
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
 from gpupool.kernels.window import extent
+from gpupool.plan import choose
 from gpupool.threads import PIECES_PER_THREAD, get_num_threads, run_pieces
 
 from .cpu import SERIAL_ELEMENTS, payload
+from .cpu import run as run_pooling
 from .cpu_frame import Form
 
+MOST_TAPS = 8  # along a row, up to which they are found in one vector pass
 Runner = Callable[[list[np.ndarray], np.ndarray], None]
 
 
@@ -79,7 +86,9 @@ def bands_of(f: Frame) -> int:
 
 
 def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
-    """Gradients of operators that choose an element of each window; the third operand says which."""
+    """Gradients of operators that choose an element of each window; the third operand says which, or x does."""
+    if len(plan.dtypes) == 2 and (not plan.pooled or plan.pooled[-1].k <= MOST_TAPS):
+        return choose_engine(plan, form, packed)
     f = Frame(*packed[:FRAME].tolist())
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     g_type, x_type, g_codec = payload(plan.dtypes[0]), payload(plan.out_dtype), input_codec(plan.dtypes[0])
@@ -91,13 +100,60 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     elements, limit = math.prod(form.x), f.d * f.h * f.w
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
-        if plan.job.extra == GIVEN:
-            check_indices(plan, arrays[2], limit)
+        if len(arrays) == 3:
+            where = arrays[2]
+            check_indices(plan, where, limit)
+        else:
+            back = tuple(form.order.index(a) for a in range(len(form.order)))
+            found = run_pooling(arrays[1].transpose(back), plan.request._replace(keepdims=True))[1]
+            where = np.ascontiguousarray(found.transpose(form.order))
         bands = bands_of(f)
-        addresses = (arrays[0].ctypes.data, arrays[2].ctypes.data, out.ctypes.data, packed.ctypes.data, bands)
+        addresses = (arrays[0].ctypes.data, where.ctypes.data, out.ctypes.data, packed.ctypes.data, bands)
         launch(entry, addresses, constants, f.outer * bands, elements)
 
     return run
+
+
+def choose_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """Gradients of operators that choose an element of each window, found in x as they go."""
+    f = Frame(*packed[:FRAME].tolist())
+    g_type, x_type = payload(plan.dtypes[0]), payload(plan.out_dtype)
+    acc, codecs = (
+        accumulator(plan.dtypes[0], plan.out_dtype),
+        (input_codec(plan.dtypes[0]), input_codec(plan.dtypes[1])),
+    )
+    best = x_type if isinstance(codecs[1], Plain) else np.dtype(np.float32)
+    z, offsets = make_choosing(f, plan, (g_type, x_type, acc, best))
+    red = choose(plan.forward, wide=True)[0]
+    step = 1 if f.inner > 1 else z.sw
+    lines = finders((g_type, x_type, acc, best), codecs, red, step, z.kw)
+    numbers = np.array([*z, *lines], np.int64)
+    entry = jit.compiled(choose_kernel, (0,) * 8, ())
+    where = packed.ctypes.data, numbers.ctypes.data
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers, offsets)) -> None:
+        bands = bands_of(f)
+        addresses = (arrays[0].ctypes.data, arrays[1].ctypes.data, out.ctypes.data, *where, bands)
+        launch(entry, addresses, (), f.outer * bands, math.prod(form.x))
+
+    return run
+
+
+def make_choosing(f: Frame, plan: JobPlan, types: tuple[np.dtype, ...]) -> tuple[Choosing, np.ndarray]:
+    """The windows as that engine wants them, and the table of tap distances that it points to."""
+    axes = [PooledAxis(0, 1, 1, 1, 1, 1, 0, 0)] * (3 - len(plan.pooled)) + list(plan.pooled)
+    d, h, w = axes
+    inside = min(w.out, -(-w.before // w.s))
+    beyond = min(w.out, max(inside, (w.n - extent(w.k, w.d) + w.before) // w.s + 1))
+    taps = np.indices((d.k, h.k, w.k)).reshape(3, -1)
+    offsets = ((taps[0] * d.d * f.h + taps[1] * h.d) * f.w + taps[2] * w.d) * f.inner
+    offsets = offsets.astype(np.int32)
+    g_type, x_type, acc, best = types
+    z = Choosing(
+        *(v for a in axes for v in (a.k, a.s, a.d, a.before)), inside, beyond, int(f.inner == 1 or w.s == 1),
+        g_type.itemsize, x_type.itemsize, acc.itemsize, best.itemsize, int(acc == x_type), offsets.ctypes.data,
+    )  # fmt: skip
+    return z, offsets
 
 
 def check_indices(plan: JobPlan, where: np.ndarray, limit: int) -> None:

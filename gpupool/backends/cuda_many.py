@@ -17,6 +17,7 @@ from gpupool.backends.cuda_gradients import ENGINES, Scratch, Steps
 from gpupool.backends.cuda_jobs import Launched, PreparedJob, SimulatedJob, Stage, make_grid, prepare
 from gpupool.backends.cuda_launch import SIMULATED
 from gpupool.geometry import contiguous_strides, lowest, memory_order, span
+from gpupool.gradients import OWN
 from gpupool.jobs import Job, JobPlan, Operand, check_out
 from gpupool.request import fail
 
@@ -126,6 +127,9 @@ def _full_strides(m: Memory, side: str, gone: tuple[int, ...], rank: int) -> tup
 def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
     """Compute a job on device arrays of one library into a new array of it, or into `out`."""
     lib = library(arrays[0])
+    if job.kind == "chosen" and len(arrays) == 2 and library(arrays[1]) is lib:
+        arrays = (*arrays, cuda.run(arrays[1], job.request)[1])
+        job = job._replace(operands=(*job.operands, "indices"), extra=OWN)
     views = []
     for name, a in zip(job.operands, arrays, strict=True):
         if library(a) is not lib:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpupool.dispatch import run, run_many
-from gpupool.gradients import GIVEN, kind_of, plan_gradient
+from gpupool.dispatch import run_many
+from gpupool.gradients import kind_of, plan_gradient
 from gpupool.jobs import Job
 from gpupool.request import Request
 
@@ -16,8 +16,7 @@ def backward(request: Request, grad_output: Any, x: Any, out: Any, indices: Any 
     if kind != "chosen":
         return run_many((grad_output, x), Job(request, kind, ("grad_output", "x"), plan_gradient), out)
     request = request._replace(indices=True)
-    extra: str | None = GIVEN
     if indices is None:
-        indices, extra = run(x, request, None)[1], None
-    job = Job(request, kind, ("grad_output", "x", "indices"), plan_gradient, extra)
+        return run_many((grad_output, x), Job(request, kind, ("grad_output", "x"), plan_gradient), out)
+    job = Job(request, kind, ("grad_output", "x", "indices"), plan_gradient)
     return run_many((grad_output, x, indices), job, out)
