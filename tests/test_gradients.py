@@ -235,6 +235,52 @@ def test_finite_differences(which):
     np.testing.assert_allclose(got, change / (2 * step), rtol=1e-6, atol=1e-6)
 
 
+def random_call(rng, axes):
+    """Shape and arguments of a window call over this many axes."""
+    last = bool(rng.random() < 0.4)
+    lengths = tuple(int(n) for n in rng.integers(4, 20 if axes < 3 else 9, axes))
+    shape = (
+        tuple(int(n) for n in rng.integers(1, 4, rng.integers(0, 3))) + lengths + ((int(rng.integers(1, 5)),) * last)
+    )
+    k = tuple(int(n) for n in rng.integers(1, 10 if axes < 3 else 4, axes))
+    arguments = {
+        "kernel_size": k,
+        "stride": tuple(int(n) for n in rng.integers(1, 4, axes)),
+        "padding": tuple((int(rng.integers(0, n)), int(rng.integers(0, n))) for n in k),
+        "dilation": int(rng.integers(1, 3)),
+        "ceil_mode": bool(rng.random() < 0.5),
+        "data_format": "channels_last" if last else "channels_first",
+    }
+    return shape, arguments
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("op", ["max", "avg"])
+def test_random_windows(op):
+    """Of maxima the same bits from x and from indices, two engines; of averages <A'g, v> = <g, Av>."""
+    rng, tried = np.random.default_rng(31), 0
+    for trial in range(150):
+        axes = 1 + trial % 3
+        shape, arguments = random_call(rng, axes)
+        forward, backward = functions(op, f"{axes}d")
+        x = rng.integers(-2, 3, shape).astype(np.float32 if op == "max" else np.float64)
+        x = np.flip(x, 0) if trial % 4 == 0 else x
+        try:
+            y = forward(x, **arguments)
+        except ValueError:  # a window larger than the axis, or without a real element
+            continue
+        tried += 1
+        grad = grad_of(rng, y.shape, x.dtype)
+        got = backward(grad, x, **arguments)
+        if op == "max":
+            where = forward(x, **arguments, return_indices=True)[1]
+            np.testing.assert_array_equal(got, backward(grad, x, **arguments, indices=where), err_msg=str(arguments))
+        else:
+            v = rng.standard_normal(shape)
+            np.testing.assert_allclose((got * v).sum(), (grad * forward(v, **arguments)).sum(), rtol=1e-9, atol=1e-9)
+    assert tried > 90
+
+
 def test_empty(backend):
     """No planes: an empty result, and nothing runs."""
     x = backend.array(np.zeros((0, 4, 4), np.float32))

@@ -60,7 +60,7 @@ def make_frame(form: Form, plan: JobPlan) -> np.ndarray:
     request = plan.request
     axes = list(plan.pooled)
     missing = 3 - len(axes)
-    lengths = [n + out for n, out in zip(form.x[1:4], form.y[1:4], strict=True)]
+    lengths = [n + 3 * out for n, out in zip(form.x[1:4], form.y[1:4], strict=True)]
     room = sum(n + length for n, length in zip(form.x[1:4], lengths, strict=True))
     packed = np.zeros(FRAME + room, np.int64)
     at = packed.ctypes.data + 8 * FRAME
@@ -68,7 +68,7 @@ def make_frame(form: Form, plan: JobPlan) -> np.ndarray:
     for i in range(3):
         n, out = form.x[1 + i], form.y[1 + i]
         first, count, divisors = at, at + 8 * n, at + 16 * n
-        at += 8 * (2 * n + out)
+        at += 8 * (2 * n + 3 * out)
         tables += [first, count, divisors]
         if i < missing:
             window = (1, 1, 1, 0, 0, 1)

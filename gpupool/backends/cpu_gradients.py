@@ -29,6 +29,7 @@ from .cpu import run as run_pooling
 from .cpu_frame import Form
 
 MOST_TAPS = 8  # along a row, up to which they are found in one vector pass
+MOST_BLOCK = 16  # taps of a window whose rows are found in one pass, too
 Runner = Callable[[list[np.ndarray], np.ndarray], None]
 
 
@@ -63,7 +64,7 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
     """How lines are dealt to elements: the cheapest way that this window allows."""
     last = plan.pooled[-1] if plan.pooled else None
     k, s, d, before = (last.k, last.s, last.d, last.before) if last else (1, 1, 1, 0)
-    taps = packed[FRAME + 2 * f.d + f.od + 2 * f.h + f.oh + 2 * f.w :][: f.ow]
+    taps = packed[FRAME + 2 * f.d + 3 * f.od + 2 * f.h + 3 * f.oh + 2 * f.w :][: f.ow]
     uniform = int(taps[0]) if (taps == taps[0]).all() else 0
     if f.ow == 1 and f.inner == 1 and d == 1:
         mode = RUNS
@@ -126,7 +127,7 @@ def choose_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     z, offsets = make_choosing(f, plan, (g_type, x_type, acc, best))
     red = choose(plan.forward, wide=True)[0]
     step = 1 if f.inner > 1 else z.sw
-    lines = finders((g_type, x_type, acc, best), codecs, red, step, z.kw)
+    lines = finders((g_type, x_type, acc, best), codecs, red, step, (z.kh if z.block else 1, z.kw))
     numbers = np.array([*z, *lines], np.int64)
     entry = jit.compiled(choose_kernel, (0,) * 8, ())
     where = packed.ctypes.data, numbers.ctypes.data
@@ -149,10 +150,13 @@ def make_choosing(f: Frame, plan: JobPlan, types: tuple[np.dtype, ...]) -> tuple
     offsets = ((taps[0] * d.d * f.h + taps[1] * h.d) * f.w + taps[2] * w.d) * f.inner
     offsets = offsets.astype(np.int32)
     g_type, x_type, acc, best = types
-    z = Choosing(
-        *(v for a in axes for v in (a.k, a.s, a.d, a.before)), inside, beyond, int(f.inner == 1 or w.s == 1),
+    block = int(h.k > 1 and h.k * w.k <= MOST_BLOCK)
+    windows = [v for a in axes for v in (a.k, a.s, a.d, a.before)]
+    together = int(f.inner == 1 or w.s == 1)
+    z = Choosing._make((
+        *windows, inside, beyond, together, block,
         g_type.itemsize, x_type.itemsize, acc.itemsize, best.itemsize, int(acc == x_type), offsets.ctypes.data,
-    )  # fmt: skip
+    ))  # fmt: skip
     return z, offsets
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..window import first_tap, tap_range
+from ..window import first_tap
 from .choose_lines import Finders
 from .frame import unpack_frame
 from .jit import called, invoke, kernel, pointer
@@ -38,6 +38,7 @@ class Choosing(NamedTuple):
     inside: int  # windows inside .. beyond - 1 of a row have all their taps
     beyond: int
     together: int  # whether all windows of a row are one pass: one channel, or neighbouring windows
+    block: int  # whether the rows of a window that has all of them are one pass
     g_item: int
     x_item: int
     item: int  # of an accumulator
@@ -55,16 +56,23 @@ def unpack_choosing(address):
     p = pointer(address, INT64)
     z = Choosing(
         p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15], p[16],
-        p[17], p[18], p[19], p[20],
+        p[17], p[18], p[19], p[20], p[21],
     )  # fmt: skip
-    return z, Finders(p[21], p[22], p[23], p[24], p[25], p[26], p[27])
+    return z, Finders(p[22], p[23], p[24], p[25], p[26], p[27], p[28], p[29])
+
+
+# Helpers take the addresses of the Frame and the Choosing, not these: to pass their fifty integers by the stack costs
+# as much as the row that is worked on.
 
 
 @called
-def find_border(f, t, z, row, number, fresh, buffers, o):
+def find_border(frame, packed, row, number, fresh, buffers, o):
     """The taps of window `o` of a row, which does not have all of them."""
+    f = unpack_frame(frame)
+    z, t = unpack_choosing(packed)
     start = first_tap(o, z.sw, z.pw)
-    j0, j1 = tap_range(start, 0, f.w, z.kw, z.dw)
+    ends = pointer(f.taps_w, INT64)
+    j0, j1 = ends[f.ow + o], ends[2 * f.ow + o]
     lane, tap = o * f.inner, z.dw * f.inner
     at = row + (start + j0 * z.dw) * f.inner * z.x_item
     best, taken = buffers[0] + lane * z.best_item, buffers[1] + lane * 4
@@ -74,13 +82,24 @@ def find_border(f, t, z, row, number, fresh, buffers, o):
 
 
 @called
-def find_row(f, t, z, row, number, fresh, buffers):
-    """One row of taps of all windows of an output row; what was chosen so far goes from one pair of buffers on."""
-    for o in range(z.inside):
-        find_border(f, t, z, row, number, fresh, buffers, o)
-    for o in range(z.beyond, f.ow):
-        find_border(f, t, z, row, number, fresh, buffers, o)
+def find_rows(frame, packed, row, number, rows, fresh, buffers):
+    """Rows of taps of all windows of an output row, one or all; what was chosen goes from one pair of buffers on."""
+    f = unpack_frame(frame)
+    z, t = unpack_choosing(packed)
+    below = z.dh * f.w * f.inner
+    if z.inside > 0 or z.beyond < f.ow:
+        for j in range(rows):
+            at = row + j * below * z.x_item
+            new = fresh if j == 0 else 0
+            for o in range(z.inside):
+                find_border(frame, packed, at, number + j * z.kw, new, buffers, o)
+            for o in range(z.beyond, f.ow):
+                find_border(frame, packed, at, number + j * z.kw, new, buffers, o)
+            if rows > 1:  # borders hold their rows in place
+                buffers = (buffers[2], buffers[3], buffers[2], buffers[3])
     pass_at = t.first if fresh == 1 else t.more
+    if rows > 1:
+        pass_at = t.block
     tap, n = z.dw * f.inner, f.inner
     o, stop = z.inside, z.beyond
     if z.together == 1:
@@ -90,22 +109,31 @@ def find_row(f, t, z, row, number, fresh, buffers):
         at = row + (o * z.sw - z.pw) * f.inner * z.x_item
         best, taken = buffers[0] + lane * z.best_item, buffers[1] + lane * 4
         to_best, to_taken = buffers[2] + lane * z.best_item, buffers[3] + lane * 4
-        invoke(pass_at, (at, n, tap, number, best, taken, to_best, to_taken))
+        invoke(pass_at, (at, n, tap, below, number, best, taken, to_best, to_taken))
         o += 1
 
 
 @called
-def give_row(f, t, z, g, plane, od, oh, buffers, total, bounds):
+def give_row(frame, packed, g, plane, od, oh, buffers, total, bounds):
     """One output row: what each window chooses, and its gradient added there. `total` is that of element `lo`."""
+    f = unpack_frame(frame)
+    z, t = unpack_choosing(packed)
     lo, hi, whole = bounds
     start_d, start_h = first_tap(od, z.sd, z.pd), first_tap(oh, z.sh, z.ph)
-    d0, d1 = tap_range(start_d, 0, f.d, z.kd, z.dd)
-    h0, h1 = tap_range(start_h, 0, f.h, z.kh, z.dh)
+    ends_d, ends_h = pointer(f.taps_d, INT64), pointer(f.taps_h, INT64)
+    d0, d1 = ends_d[f.od + od], ends_d[2 * f.od + od]
+    h0, h1 = ends_h[f.oh + oh], ends_h[2 * f.oh + oh]
     fresh = 1
+    if z.block == 1 and d1 - d0 == 1 and h1 - h0 == z.kh:
+        line = (start_d + d0 * z.dd) * f.h + start_h
+        find_rows(frame, packed, plane + line * f.w * f.inner * z.x_item, d0 * z.kh * z.kw, z.kh, 1, buffers)
+        buffers = (buffers[2], buffers[3], buffers[0], buffers[1])
+        d1 = d0
     for jd in range(d0, d1):
         for jh in range(h0, h1):
             line = (start_d + jd * z.dd) * f.h + start_h + jh * z.dh
-            find_row(f, t, z, plane + line * f.w * f.inner * z.x_item, (jd * z.kh + jh) * z.kw, fresh, buffers)
+            number = (jd * z.kh + jh) * z.kw
+            find_rows(frame, packed, plane + line * f.w * f.inner * z.x_item, number, 1, fresh, buffers)
             fresh = 0
             buffers = (buffers[2], buffers[3], buffers[0], buffers[1])
     origin = ((start_d * f.h + start_h) * f.w - z.pw - lo) * f.inner
@@ -147,7 +175,7 @@ def choose(g, x, out, frame, packed, bands, start, stop):
             h_range = reach(f.first_h, f.count_h, f.step_h, lo, hi, f.oh)
         for od in range(d_range[0], d_range[1]):
             for oh in range(h_range[0], h_range[1]):
-                give_row(f, t, z, from_g, from_x, od, oh, buffers, total, bounds)
+                give_row(frame, packed, from_g, from_x, od, oh, buffers, total, bounds)
         if z.direct == 0:
             invoke(t.store, (total, (hi - lo) * per_row, at_out))
     return store.size  # Numba frees an array after its last use by name, whatever still has its address

@@ -21,6 +21,7 @@ class Finders(NamedTuple):
 
     first: int  # a window's first row of taps, and later ones
     more: int
+    block: int  # all rows of taps
     first_any: int  # any number of taps, at borders
     more_any: int
     give: int
@@ -28,16 +29,16 @@ class Finders(NamedTuple):
     store: int
 
 
-def finder(x_type, best_type, codec, red, step, k, fresh):
-    """k taps of n windows, `step` elements apart: the pass for this many, with constants."""
+def finder(x_type, best_type, codec, red, step, rows, k, fresh):
+    """So many rows of k taps of n windows, `step` elements apart: the pass for these, with constants."""
 
-    def find(at, n, tap, number, best_at, taken_at, to_best, to_taken):
+    def find(at, n, tap, below, number, best_at, taken_at, to_best, to_taken):
         x, best, taken = pointer(at, x_type), pointer(best_at, best_type), pointer(taken_at, INT32)
         chosen, chosen_tap = pointer(to_best, best_type), pointer(to_taken, INT32)
         for i in range(n):
             acc = seed(red, decode(codec, fetch(x, i * step)), np.int32(number))
-            for j in range(1, k):
-                v = decode(codec, fetch(x, i * step + j * tap))
+            for j in range(1, rows * k):
+                v = decode(codec, fetch(x, i * step + j // k * below + j % k * tap))
                 acc = combine(red, acc, seed(red, v, np.int32(number + j)))
             if not fresh:
                 acc = combine(red, (fetch(best, i), fetch(taken, i)), acc)
@@ -102,12 +103,14 @@ def givers(g_type, acc_type, g_codec, x_type, x_codec, zero):
 
 
 def finders(types, codecs, red, step, taps):
-    """All passes, compiled: types of (g, x, accumulator, chosen elements), codecs of (g, x)."""
+    """All passes, compiled: types of (g, x, accumulator, chosen elements), codecs of (g, x), rows and taps."""
     g_type, x_type, acc_type, best_type = types
     g_codec, x_codec = codecs
+    rows, k = taps
     made = [
-        finder(x_type, best_type, x_codec, red, step, taps, True),
-        finder(x_type, best_type, x_codec, red, step, taps, False),
+        finder(x_type, best_type, x_codec, red, step, 1, k, True),
+        finder(x_type, best_type, x_codec, red, step, 1, k, False),
+        finder(x_type, best_type, x_codec, red, step, rows, k, True),
         border_finder(x_type, best_type, x_codec, red, True),
         border_finder(x_type, best_type, x_codec, red, False),
         *givers(g_type, acc_type, g_codec, x_type, x_codec, acc_type.type(0)),

@@ -1,7 +1,8 @@
 """What kernels with several operands read: dense arrays (outer, D, H, W, inner), and tables of windows per axis.
 
 For each position of an axis the tables hold the windows that contain it (`first`, then every `step`-th, `count` of
-them), and for each window the taps that enter the divisor of an average.
+them), and for each window the taps that enter the divisor of an average, and then all windows' first real taps and all
+their ends.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..gradient import hits, windows_of
-from ..window import Axis, first_tap, tap_count
+from ..window import Axis, first_tap, tap_count, tap_range
 from .jit import called, kernel, pointer
 
 INT64 = np.dtype(np.int64)
@@ -75,4 +76,6 @@ def fill_tables(n, out, k, s, d, before, count_from, count_to, first_at, count_a
             lo += 1
         count[p] = found
     for o in range(out):
-        taps[o] = tap_count(first_tap(o, s, before), count_from, count_to, k, d)
+        start = first_tap(o, s, before)
+        taps[o] = tap_count(start, count_from, count_to, k, d)
+        taps[out + o], taps[2 * out + o] = tap_range(start, 0, n, k, d)
