@@ -101,12 +101,12 @@ class Call:
         """Hand the simulator flat memory, and where in it each kernel's pointer points to."""
         plan, (_, y_item, i_item) = self.plan, self.items
         flat = [
-            (_flat(x, self.x_bytes, plan.dtype), -self.x_bytes[0]),
-            (_flat(y, self.y_bytes, self.y_dtype), -self.y_bytes[0]),
+            (flat_memory(x, self.x_bytes, plan.dtype), -self.x_bytes[0]),
+            (flat_memory(y, self.y_bytes, self.y_dtype), -self.y_bytes[0]),
         ]
         if where is not None:
             touched = tuple(b // y_item * i_item for b in self.y_bytes)
-            flat.append((_flat(where, touched, INT64), -touched[0]))
+            flat.append((flat_memory(where, touched, INT64), -touched[0]))
         for run, *starts in self.runs:
             run([(a, (low + start) // a.itemsize) for (a, low), start in zip(flat, starts, strict=False)])
 
@@ -116,7 +116,7 @@ class Call:
         return list(dict.fromkeys(launch.kernel.name for launch in launches))
 
 
-def _flat(address: int, touched: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def flat_memory(address: int, touched: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """A simulator array's memory, from the lowest to the highest touched byte, as kernels see it."""
     item = dtype.itemsize
     shape = ((touched[1] - touched[0]) // item,)

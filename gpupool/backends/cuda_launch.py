@@ -20,7 +20,7 @@ from gpupool.kernels.cuda.memory import SIMULATED
 
 POOL_BYTES = 1 << 22  # what a pool of ours keeps from the driver
 
-_lock = threading.RLock()
+lock = threading.RLock()
 _functions: dict[tuple, tuple[Any, int]] = {}
 
 
@@ -115,7 +115,7 @@ class on_device:
 def load(kernel: Kernel, device: int) -> int:
     """The handle of a kernel in a device's primary context, which is current."""
     key = (kernel.key, device)
-    with _lock:
+    with lock:
         found = _functions.get(key)
         if found is None:
             from cuda.core import ObjectCode
@@ -256,7 +256,7 @@ class PreparedSimulation:
             constants, (x, y) = dict(launch.kernel.constants), memories
             parts = [(np.zeros(launch.scratch, constants[name]), 0) for name in ("ACC0", "ACC1")]
             memories = [x, *parts]
-        with _lock:
+        with lock:
             self.kernel[launch.grid, launch.block](
                 *[Flat(*m) for m in memories], launch.geometry, launch.walk, launch.units
             )

@@ -17,6 +17,22 @@ from .average import (
     global_avg_pool3d,
 )
 from .general import output_shape, pool
+from .gradients_average import (
+    avg_pool1d_backward,
+    avg_pool2d_backward,
+    avg_pool3d_backward,
+    global_avg_pool1d_backward,
+    global_avg_pool2d_backward,
+    global_avg_pool3d_backward,
+)
+from .gradients_max import (
+    global_max_pool1d_backward,
+    global_max_pool2d_backward,
+    global_max_pool3d_backward,
+    max_pool1d_backward,
+    max_pool2d_backward,
+    max_pool3d_backward,
+)
 from .maximum import (
     global_max_pool1d,
     global_max_pool2d,
@@ -24,6 +40,14 @@ from .maximum import (
     max_pool1d,
     max_pool2d,
     max_pool3d,
+)
+from .unpool import (
+    max_unpool1d,
+    max_unpool1d_backward,
+    max_unpool2d,
+    max_unpool2d_backward,
+    max_unpool3d,
+    max_unpool3d_backward,
 )
 
 __all__ = [
@@ -34,17 +58,35 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "avg_pool1d",
+    "avg_pool1d_backward",
     "avg_pool2d",
+    "avg_pool2d_backward",
     "avg_pool3d",
+    "avg_pool3d_backward",
     "global_avg_pool1d",
+    "global_avg_pool1d_backward",
     "global_avg_pool2d",
+    "global_avg_pool2d_backward",
     "global_avg_pool3d",
+    "global_avg_pool3d_backward",
     "global_max_pool1d",
+    "global_max_pool1d_backward",
     "global_max_pool2d",
+    "global_max_pool2d_backward",
     "global_max_pool3d",
+    "global_max_pool3d_backward",
     "max_pool1d",
+    "max_pool1d_backward",
     "max_pool2d",
+    "max_pool2d_backward",
     "max_pool3d",
+    "max_pool3d_backward",
+    "max_unpool1d",
+    "max_unpool1d_backward",
+    "max_unpool2d",
+    "max_unpool2d_backward",
+    "max_unpool3d",
+    "max_unpool3d_backward",
     "output_shape",
     "pool",
 ]

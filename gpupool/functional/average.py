@@ -10,7 +10,7 @@ from gpupool.request import Request, flag, hashable, ints, window_ints
 from .whole import whole_request
 
 
-def _avg_window(
+def avg_window(
     name: str, spatial: int, geometry: tuple, ceil: Any, include: Any, divisor: Any, dtype: Any, layout: str
 ) -> Request:
     window, stride, padding, dilation = geometry
@@ -72,7 +72,7 @@ def avg_pool2d(
     array([[3.25, 2.75]])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = _avg_window("avg_pool2d", 2, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format)
+    request = avg_window("avg_pool2d", 2, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format)
     return run(x, request, out)
 
 
@@ -97,7 +97,7 @@ def avg_pool1d(
     array([3., 1.])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = _avg_window("avg_pool1d", 1, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format)
+    request = avg_window("avg_pool1d", 1, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format)
     return run(x, request, out)
 
 
@@ -122,7 +122,7 @@ def avg_pool3d(
     array([[[3.5]]])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = _avg_window("avg_pool3d", 3, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format)
+    request = avg_window("avg_pool3d", 3, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format)
     return run(x, request, out)
 
 

@@ -10,9 +10,10 @@ from gpupool.request import Request, flag, hashable, ints, window_ints
 from .whole import whole_request
 
 
-def _max_window(
+def max_window(
     name: str, spatial: int, window: Any, stride: Any, padding: Any, dilation: Any, ceil: Any, indices: Any, layout: str
 ) -> Request:
+    """The request of a window that slides."""
     return Request(
         name, "max", window_ints("kernel_size", window), ints("stride", stride), ints("padding", padding),
         ints("dilation", dilation), flag("ceil_mode", ceil), indices=flag("return_indices", indices),
@@ -78,7 +79,7 @@ def max_pool2d(
     >>> gp.max_pool2d(np.array([[1, 5, 2, 0], [3, 4, 8, 1]]), 2)
     array([[5, 8]])
     """
-    request = _max_window(
+    request = max_window(
         "max_pool2d", 2, kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format
     )
     return run(x, request, out)
@@ -102,7 +103,7 @@ def max_pool1d(
     >>> gp.max_pool1d([1.0, 5.0, 2.0, 0.0], 2)
     array([5., 2.])
     """
-    request = _max_window(
+    request = max_window(
         "max_pool1d", 1, kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format
     )
     return run(x, request, out)
@@ -126,7 +127,7 @@ def max_pool3d(
     >>> gp.max_pool3d(np.arange(8).reshape(2, 2, 2), 2)
     array([[[7]]])
     """
-    request = _max_window(
+    request = max_window(
         "max_pool3d", 3, kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format
     )
     return run(x, request, out)

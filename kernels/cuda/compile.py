@@ -46,6 +46,8 @@ class Kernel:
     label: str = ""  # the constants in words, for the name
     rule: Any = SLIDING  # how windows lie; only the point engine takes another
 
+    signature = None  # the types of the arguments, where they are others than below
+
     @functools.cached_property
     def key(self) -> tuple:
         """All that distinguishes kernels: NamedTuples of different classes are equal, so their types are named."""
@@ -59,7 +61,7 @@ class Kernel:
         elements = short(self.x_type, self.x_codec)
         stored = short(self.y_type, self.y_codec)
         rule = "" if isinstance(self.rule, Sliding) else _snake(type(self.rule).__name__)
-        words = ["gpupool", self.engine.__name__, rule, self.label, _snake(type(self.red).__name__), elements]
+        words = ["gpupool", self.engine.__name__, rule, self.label, self.operator, elements]
         if stored != elements:
             words.append(f"to_{stored}")
         if self.offset_bits == 64:
@@ -71,6 +73,11 @@ class Kernel:
         """The names of the arguments that are memory: those before the geometry `g`."""
         names = self.engine.__code__.co_varnames[: self.engine.__code__.co_argcount]
         return names[: names.index("g")]
+
+    @property
+    def operator(self) -> str:
+        """The reducer's name."""
+        return _snake(type(self.red).__name__)
 
 
 def _snake(name: str) -> str:
@@ -95,9 +102,7 @@ def names(kernel: Kernel) -> dict[str, Any]:
         "RULE": kernel.rule,
         "span": type(kernel.rule).span,
         "counted": type(kernel.rule).counted,
-        "seed": type(red).seed,
-        "combine": type(red).combine,
-        "finish": type(red).finish,
+        **{name: getattr(type(red), name) for name in ("seed", "combine", "finish") if red is not None},
         "decode": memory.half_decode if isinstance(x_codec, Half) else type(x_codec).decode,
         "encode": memory.half_encode if isinstance(y_codec, Half) else type(y_codec).encode,
         **memory.NAMES,
@@ -115,6 +120,8 @@ def signature(kernel: Kernel) -> tuple:
 
     from .index import Index
 
+    if kernel.signature is not None:
+        return kernel.signature()
     i, o = Index(kernel.index_bits), Index(kernel.offset_bits)
     batch = types.NamedTuple((i, o, o), Batch)
     axis = types.NamedTuple((i,) * 8 + (o, o), Axis)

@@ -13,6 +13,7 @@ SIMULATED = bool(config.ENABLE_CUDASIM)
 if SIMULATED:
     from .memory_simulated import (
         NAMES,
+        atomic_max,
         half_decode,
         half_encode,
         index,
@@ -25,6 +26,7 @@ if SIMULATED:
 else:
     from .memory_compiled import (
         NAMES,
+        atomic_max,
         half_decode,
         half_encode,
         index,
@@ -38,6 +40,7 @@ else:
 __all__ = [
     "NAMES",
     "SIMULATED",
+    "atomic_max",
     "half_decode",
     "half_encode",
     "index",

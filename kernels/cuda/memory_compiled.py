@@ -153,6 +153,17 @@ def store_vector(typingctx, y, i, values, start, count):
     return types.none(y, i, values, start, count), generate
 
 
+@intrinsic
+def atomic_max(typingctx, y, i, value):
+    """y[i], a signed integer, becomes the larger of itself and a value, in one step."""
+
+    def generate(context, builder, signature, args):
+        wanted = context.cast(builder, args[2], value, y.dtype)
+        builder.atomic_rmw("max", element(builder, args[0], args[1]), wanted, "monotonic")
+
+    return types.none(y, i, value), generate
+
+
 def _assembly(builder, result, argument, text, constraints, value):
     """One PTX instruction without side effects."""
     return builder.call(ir.InlineAsm(ir.FunctionType(result, [argument]), text, constraints), [value])
