@@ -44,6 +44,12 @@ class FakeArray:
         self.strides = np.empty(shape, np.dtype(dtype)).strides
         self.data = _Pointer(address)
 
+    def transpose(self, axes: tuple[int, ...]) -> FakeArray:
+        """The same memory with its axes in another order."""
+        other = FakeArray(tuple([self.shape[a] for a in axes]), self.dtype, self.data.ptr)
+        other.strides = tuple([self.strides[a] for a in axes])
+        return other
+
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         return {
