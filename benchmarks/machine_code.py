@@ -93,6 +93,8 @@ def _cases() -> tuple[Case, ...]:
         Case("max", 2, 2, shape=(33, 64, 1024, 1024)),
         Case("max", 2, 2, shape=(3 * 2**31,)),
         Case("avg", None, None, 0, "uint8", shape=(1, 2**16, 2**16 + 16)),
+        Case("avg", None, None, 0, "float64", shape=WHOLE),
+        Case("avg", 13, 1, 6, "float64"),
     ]
     return tuple(rows)
 

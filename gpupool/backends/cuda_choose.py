@@ -260,25 +260,36 @@ def _whole(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launc
 
 def _planes(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
     """The launch for whole planes, in one step or, where they are few and large, in two."""
-    taps, units = g.d.n * g.h.n * g.w.n, g.outer.n * g.outer2.n * g.inner.n
+    taps = g.d.n * g.h.n * g.w.n
     bits = index_bits(g, op.rule)
     if taps < 8 or (bits == 64 and taps <= INT32):
         return None  # a few elements are one thread's work
-    lanes = g.inner.n > 1 and abs(g.w.xs) != 1
-    vector = 1
-    if g.d.n * g.h.n == 1 and g.w.xs == 1:
-        vector = cuda_tiles.widest(
-            places.x, op.x_dtype.itemsize, taps, cuda_tiles.steps(g, "xs", "outer", "outer2", "inner")
-        )
-        while taps % vector:
-            vector //= 2
-    slots, per_block = group(taps, vector, units, g.inner.n if lanes else 0)
     types = accumulator(op.red, decoded(op), np.int64 if bits == 64 else np.int32)
-    size = part_size(taps, -(-units // per_block), slots * vector)
+    team, size = _team(op, g, places, types)
     if bits == 64 or size < taps:
-        return _in_parts(op, g, (bits, offset_bits), Group(slots, per_block, vector, lanes), size, types)
+        return _in_parts(op, g, (bits, offset_bits), team, size, types)
     walk = Walk(cut(g.inner.n), cut(1), cut(1), cut(1), cut(g.outer2.n))
-    return _plane(op, plane, g, (bits, offset_bits), Group(slots, per_block, vector, lanes), walk, types)
+    return _plane(op, plane, g, (bits, offset_bits), team, walk, types)
+
+
+def _team(op: Operator, g: Geometry, places: Places, types: tuple[Any, ...]) -> tuple[Group, int]:
+    """The threads that reduce a plane, and how many of its elements they reduce together: all, or a part."""
+    taps, units, item = g.d.n * g.h.n * g.w.n, g.outer.n * g.outer2.n * g.inner.n, op.x_dtype.itemsize
+    lanes = g.inner.n if g.inner.n > 1 and abs(g.w.xs) != 1 else 0
+    vector = wide = 1
+    if g.d.n * g.h.n == 1 and g.w.xs == 1:
+        wide = cuda_tiles.widest(places.x, item, taps, cuda_tiles.steps(g, "xs", "outer", "outer2", "inner"))
+    free = cuda_tiles.regroups(op, types)
+    while vector * 2 * item <= 16 and (vector * 2 <= wide or not free) and taps % (vector * 2) == 0:
+        vector *= 2
+    if free:
+        slots, per_block = group(taps, vector, units, lanes)
+        size = part_size(taps, -(-units // per_block), slots * vector)
+    else:  # by the plane's size alone, so that no memory layout changes a bit
+        slots = 8 if SIMULATED else 32 if taps <= 2048 else 256
+        per_block = min(lanes or THREADS // slots, 2 * THREADS // slots, 2 if SIMULATED else WARP)
+        size = taps if taps < 2 * PART else whole(PART, slots * vector)
+    return Group(slots, per_block, vector, vector > 1 and vector <= wide, lanes > 0), size
 
 
 class Group(NamedTuple):
@@ -287,6 +298,7 @@ class Group(NamedTuple):
     slots: int
     units: int
     vector: int
+    wide: bool  # vectors are loaded at once
     lanes: bool
 
 
@@ -297,10 +309,11 @@ def _plane(
     units, threads = g.outer.n * g.outer2.n * g.inner.n * walk.w.n, group.slots * group.units
     constants = (
         ("UNITS", group.units), ("SLOTS", group.slots), ("VECTOR", group.vector), ("BLOCK", threads),
-        ("BLOCK1", threads if len(types) == 2 else 1), ("LANES", group.lanes),
+        ("BLOCK1", threads if len(types) == 2 else 1), ("LANES", group.lanes), ("WIDE", group.wide),
         ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)), *walk_flags(walk),
     )  # fmt: skip
-    label = f"{group.slots}x{group.units}" + ("_last" if group.lanes else f"_v{group.vector}")
+    label = f"{group.slots}x{group.units}" + ("_last" if group.lanes else f"_v{group.vector if group.wide else 1}")
+    label += f"_by{group.vector}" if group.vector > 1 and not group.wide else ""
     kernel = dataclasses.replace(_kernel(op, engine, *bits, constants, label), threads=threads)
     return Launch(kernel, -(-units // group.units), threads, g, walk, units, 0, 0)
 
@@ -318,7 +331,7 @@ def _in_parts(
         inner=g.inner._replace(xs=1), d=g.d._replace(n=1), h=g.h._replace(n=1), w=g.w._replace(n=count, xs=c),
     )  # fmt: skip
     walk = walk._replace(w=cut(1))
-    join = Group(4, 2, 1, False) if SIMULATED else Group(WARP, THREADS // WARP, 1, False)
+    join = Group(4, 2, 1, False, False) if SIMULATED else Group(WARP, THREADS // WARP, 1, False, False)
     then = _plane(op, plane_joined, joined, (32, 64 if max(bits) == 64 else 32), join, walk, types)
     return first._replace(then=then, scratch=first.units)
 
@@ -326,7 +339,12 @@ def _in_parts(
 def part_size(taps: int, blocks: int, unit: int) -> int:
     """Elements of a plane that one group of threads reduces: all, or a multiple of `unit` where blocks are few."""
     parts = min(taps // PART, -(-BLOCKS // blocks))
-    return taps if parts < 2 else -(-taps // (parts * unit)) * unit
+    return taps if parts < 2 else whole(-(-taps // parts), unit)
+
+
+def whole(n: int, unit: int) -> int:
+    """n rounded up to a multiple."""
+    return -(-n // unit) * unit
 
 
 def merged(axes: tuple[Axis, Axis, Axis]) -> tuple[Axis, Axis, Axis]:

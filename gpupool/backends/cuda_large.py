@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends.cuda_tiles import decoded, steps, widest
+from gpupool.backends.cuda_tiles import decoded, regroups, steps, widest
 from gpupool.kernels.cuda.large import large
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
@@ -43,9 +43,9 @@ class Tiling(NamedTuple):
     slide_w: bool
 
 
-def slides(a: Axis) -> bool:
-    """Whether running results along an axis cost less than combining the taps of each window."""
-    return TAP * a.k > RUN * a.s
+def slides(a: Axis, regroup: bool) -> bool:
+    """Whether running results, which regroup the taps, cost less along an axis than combining each window's own."""
+    return regroup and TAP * a.k > RUN * a.s
 
 
 def needed(outputs: int, a: Axis, slide: bool) -> int:
@@ -156,7 +156,7 @@ def sides(out: int) -> list[int]:
 def tilings(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> list[tuple[int, Tiling, int]]:
     """Every tiling that fits: (work of the whole grid, the tiling, bytes of shared memory)."""
     lanes, size = lanes_of(op, g), sum(np.dtype(t).itemsize for t in types)
-    most = vector_of(op, g, places, lanes)
+    most, regroup = vector_of(op, g, places, lanes), regroups(op, types)
     found = []
     for tw in sides(g.w.out):
         vector = most
@@ -165,7 +165,7 @@ def tilings(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> list[t
         lead = -g.w.before % vector if lanes == 1 else 0
         for th in sides(g.h.out):
             for chunk in CHUNKS:
-                t = Tiling(th, tw, lanes, chunk, vector, 0, slides(g.h), slides(g.w))
+                t = Tiling(th, tw, lanes, chunk, vector, 0, slides(g.h, regroup), slides(g.w, regroup))
                 n = cells(t, g, lead)
                 fitting = [b for b in SHARED_BYTES if b >= n * size]
                 if fitting:

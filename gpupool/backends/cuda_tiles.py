@@ -11,7 +11,7 @@ from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.tile import tile
 from gpupool.kernels.cuda.tile_indices import tile_indices
 from gpupool.kernels.cuda.walk import Walk, cut
-from gpupool.kernels.reducers import neutral
+from gpupool.kernels.reducers import neutral, picks
 from gpupool.kernels.window import Axis, Geometry, first_tap, tap_count
 
 WIDEST = 16  # bytes of one load or store
@@ -60,6 +60,15 @@ def decoded(op: Any) -> Any:
     if op.x_dtype.name in ("float16", "bfloat16"):
         return np.float32(0)
     return np.zeros(1, op.x_type)[0]
+
+
+def regroups(op: Any, types: tuple[Any, ...]) -> bool:
+    """Whether elements may be combined in any grouping: nobody can tell from the result.
+
+    Sums in the result's own floating-point type are the exception: they are grouped alike for every memory layout.
+    """
+    first = np.dtype(types[0])
+    return picks(op.red) or len(types) == 2 or first.kind in "iu" or first.itemsize > op.y_dtype.itemsize
 
 
 def absent_tap(op: Any, loaded: np.dtype) -> Any:

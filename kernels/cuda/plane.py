@@ -1,8 +1,9 @@
 """Whole planes: one output from all elements of its plane, by a group of threads and a tree in shared memory.
 
-A block takes UNITS outputs with SLOTS threads each; a thread takes every SLOTS-th element (or vector of them). With
-LANES the units are neighbours in memory (channels last) and lie along the lanes, otherwise the slots do. The order of
-the elements is another than in a window, so operators come in their any-order form; it is the same in every run.
+A block takes UNITS outputs with SLOTS threads each; a thread takes every SLOTS-th group of VECTOR elements, by one load
+where they lie side by side (WIDE). With LANES the units are neighbours in memory (channels last) and lie along the
+lanes, otherwise the slots do. The order of the elements is another than in a window, so operators come in their
+any-order form; it is the same in every run.
 
 A few large planes are cut into parts, so that they occupy the whole GPU: `plane_parts` leaves an accumulator for each
 part of each plane in memory, `plane_joined` joins the parts of each plane, always in the same order.
@@ -21,7 +22,7 @@ from .walk import place
 
 # Bound for each kernel:
 UNITS = SLOTS = VECTOR = BLOCK = BLOCK1 = 1
-LANES = False
+LANES = WIDE = False
 ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
 
 
@@ -36,13 +37,16 @@ def element(x, at_x, g, t):
 
 
 def elements(x, at_x, g, t):
-    """Elements t .. t + VECTOR - 1, which lie side by side, reduced."""
-    if VECTOR == 1:
-        return element(x, at_x, g, t)
-    vector = load_vector(x, at_x + t, VECTOR)
-    acc = seed(RED, decode(X_CODEC, vector[0]), t)
+    """Elements t .. t + VECTOR - 1 reduced."""
+    if WIDE:
+        vector = load_vector(x, at_x + t, VECTOR)
+        acc = seed(RED, decode(X_CODEC, vector[0]), t)
+        for j in range(1, VECTOR):
+            acc = combine(RED, acc, seed(RED, decode(X_CODEC, vector[j]), t + j))
+        return acc
+    acc = element(x, at_x, g, t)
     for j in range(1, VECTOR):
-        acc = combine(RED, acc, seed(RED, decode(X_CODEC, vector[j]), t + j))
+        acc = combine(RED, acc, element(x, at_x, g, t + j))
     return acc
 
 

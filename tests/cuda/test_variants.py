@@ -75,7 +75,11 @@ ROWS = [
     ("global_avg_pool2d", (2, 12, 15, 3), "float32", {"data_format": LAST}, 0, 0, "plane_parts_4x3_last_mean"),
     ("global_max_pool2d", (2, 12, 15, 6), "float16", {"data_format": LAST}, 0, 0, "plane_parts_4x4_last_max"),
     ("global_avg_pool1d", (300,), "int64", {}, 0, 0, "plane_joined_4x2_v1_mean_exact_i64_to_f64"),
+    # sums of float64: grouped by two, whether or not they can be loaded so
     ("global_avg_pool3d", (5, 7, 9), "float64", {"keepdims": False}, 0, 0, "plane_joined_4x2_v1_mean_wide_f64"),
+    ("global_avg_pool2d", (2, 9, 16), "float64", {}, 0, 0, "plane_parts_8x2_v2_mean_wide_f64"),
+    ("global_avg_pool2d", (2, 9, 16), "float64", {}, 1, 0, "plane_parts_8x2_v1_by2_mean_wide_f64"),
+    ("global_avg_pool2d", (5, 6, 3), "float64", {"data_format": LAST}, 0, 0, "plane_8x2_last_by2_mean_wide_f64"),
     # maxima with positions, in the tile: windows of nothing but the value of absent taps included
     ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2, "return_indices": True}, 0, 0,
      "tile_indices_k2x2s2x2_t1x4_v4_arg_max_f32"),
