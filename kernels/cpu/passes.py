@@ -91,52 +91,76 @@ class Types(NamedTuple):
 
 def pass_function(kind: Kind, types: Types) -> int:
     """The address of the C function (record, x, y, buffers) for these constants."""
-    loads, stores, k, s, t, d, chans, fixed, counted = kind
-    src_type, dst_type = types.x if loads else types.acc, types.y if stores else types.acc
-    red, seeder, finisher = types.red, types.seeder if loads else KEPT, types.finisher if stores else KEPT
-    plain, stored = types.x_codec if loads else PLAIN, types.y_codec if stores else PLAIN
+    src_type, dst_type = types.x if kind.loads else types.acc, types.y if kind.stores else types.acc
+    seeder, finisher = types.seeder if kind.loads else KEPT, types.finisher if kind.stores else KEPT
+    plain, stored = types.x_codec if kind.loads else PLAIN, types.y_codec if kind.stores else PLAIN
+    make = constant_pass if kind.taps > 0 else any_pass
+    return c_function(make(kind, (src_type, plain, seeder), (dst_type, stored, finisher), types.red))
 
-    def run_pass(record, x, y, buffers):
+
+def any_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
+    """Any number of taps at any steps, one element at a time."""
+    loads, stores, _, _, _, _, _, _, counted = kind
+    (src_type, codec, seeder), (dst_type, stored, finisher) = source, target
+
+    def run_any(record, x, y, buffers):
         p = pointer(record, INT64)
         read, write = (x if loads else buffers) + p[13], (y if stores else buffers) + p[14]
-        n, count = p[8], fixed if fixed > 0 else p[15]
-        step, tap, to = s if s > 0 else p[9], t if t > 0 else p[11], d if d > 0 else p[10]
+        step, to, tap = p[9], p[10], p[11]
         for r in range(p[0]):
             for q in range(p[4]):
                 src = pointer(read + r * p[1] + q * p[5], src_type)
                 dst = pointer(write + r * p[2] + q * p[6], dst_type)
                 counts = pointer(record + p[16] + r * p[3] + q * p[7], INT32)
-                if k == 0:
-                    for i in range(n):
-                        v = seed(seeder, decode(plain, fetch_alone(src, i * step)), 0)
-                        for j in range(1, p[12]):
-                            v = combine(red, v, seed(seeder, decode(plain, fetch_alone(src, i * step + j * tap)), 0))
-                        divisor = count * fetch(counts, i) if counted else count
-                        put(dst, i * to, encode(stored, finish(finisher, v, divisor)))
-                    continue
+                for i in range(p[8]):
+                    v = seed(seeder, decode(codec, fetch_alone(src, i * step)), 0)
+                    for j in range(1, p[12]):
+                        v = combine(red, v, seed(seeder, decode(codec, fetch_alone(src, i * step + j * tap)), 0))
+                    divisor = p[15] * fetch(counts, i) if counted else p[15]
+                    put(dst, i * to, encode(stored, finish(finisher, v, divisor)))
+        return 0
+
+    return run_any
+
+
+def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
+    """A given number of taps, in full vectors."""
+    loads, stores, k, s, t, d, chans, fixed, counted = kind
+    (src_type, codec, seeder), (dst_type, stored, finisher) = source, target
+
+    def run_pass(record, x, y, buffers):
+        p = pointer(record, INT64)
+        read, write = (x if loads else buffers) + p[13], (y if stores else buffers) + p[14]
+        n, count = p[8], fixed if fixed > 0 else p[15]
+        tap, to = t if t > 0 else p[11], d if d > 0 else p[10]
+        for r in range(p[0]):
+            for q in range(p[4]):
+                src = pointer(read + r * p[1] + q * p[5], src_type)
+                dst = pointer(write + r * p[2] + q * p[6], dst_type)
+                counts = pointer(record + p[16] + r * p[3] + q * p[7], INT32)
                 for i in range(n):
                     for c in range(chans):
-                        at = i * step + c
-                        v = seed(seeder, decode(plain, fetch(src, at)), 0)
+                        at = i * s + c
+                        v = seed(seeder, decode(codec, fetch(src, at)), 0)
                         if k > 1:
-                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + tap)), 0))
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + tap)), 0))
                         if k > 2:
-                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 2 * tap)), 0))
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 2 * tap)), 0))
                         if k > 3:
-                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 3 * tap)), 0))
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 3 * tap)), 0))
                         if k > 4:
-                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 4 * tap)), 0))
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 4 * tap)), 0))
                         if k > 5:
-                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 5 * tap)), 0))
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 5 * tap)), 0))
                         if k > 6:
-                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 6 * tap)), 0))
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 6 * tap)), 0))
                         if k > 7:
-                            v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 7 * tap)), 0))
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 7 * tap)), 0))
                         divisor = count * fetch(counts, i) if counted else count
                         put(dst, i * to + c, encode(stored, finish(finisher, v, divisor)))
         return 0
 
-    return c_function(run_pass)
+    return run_pass
 
 
 def fill_function(types: Types) -> int:
