@@ -80,6 +80,16 @@ def nest(loops: Sequence[Loop]) -> list[Loop]:
     return joined or [Loop(1, 0, 0, 0)]
 
 
+def few_channels(loops: list[Loop], src_item: int, dst_item: int, literal: bool) -> tuple[list[Loop], int]:
+    """The long loop innermost, where its step is a constant; and how many neighbours its entries consist of."""
+    *others, columns, last = loops
+    if columns.src // src_item not in STEPS or not literal:
+        return loops, 1
+    if last.n in (3, 4) and (last.src, last.dst) == (src_item, dst_item):
+        return [*others, columns], last.n
+    return [*others, last, columns], 1
+
+
 class Program:
     """The passes of one kind of unit, in order, and the buffers that they use."""
 
@@ -124,15 +134,11 @@ class Program:
             Loop(extent.cols, src.col, dst.col, per_col * extent.chans),
             Loop(extent.chans, src.chan, dst.chan, per_col),
         ))  # fmt: skip
-        colours = 1
+        colours, between = 1, tap // src.item
         if len(loops) > 1 and counts is None and loops[-1].n < FEW < loops[-2].n:
-            last = loops[-1]
-            if last.n in (3, 4) and (last.src, last.dst) == (src.item, dst.item):
-                colours = loops.pop().n
-            elif loops[-2].src // src.item in STEPS:
-                loops[-2:] = loops[:-3:-1]  # few channels: the long loop innermost
+            loops, colours = few_channels(loops, src.item, dst.item, taps == 1 or between in PUTS)
         inner = loops[-1]
-        step, to, between = inner.src // src.item, inner.dst // dst.item, tap // src.item
+        step, to = inner.src // src.item, inner.dst // dst.item
         constant = step if step in STEPS else 0
         literal_tap = between if constant > 1 and taps > 1 and between in PUTS else 0
         if constant > 1 and taps > 1 and not literal_tap:
