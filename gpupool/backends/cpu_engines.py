@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.point import point, point_indices
 from gpupool.kernels.cpu.program import run_units
 from gpupool.kernels.reducers import neutral
-from gpupool.kernels.window import Geometry, Sliding, extent
+from gpupool.kernels.window import Geometry, Sliding, extent, tap_count
 
 from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
 from .cpu_windows import windows_program
@@ -73,7 +74,7 @@ def choose_engine(
 def whole(g: Geometry, types: Types) -> Choice:
     """Global pooling, in two stages where planes are large."""
     n = positions(g)
-    divisor = g.divisor or n
+    divisor = g.divisor or prod(tap_count(0, a.count_from, a.count_to, a.k, a.d) for a in (g.d, g.h, g.w))
     if n <= PART:
         packed, units = whole_program(g, types, n, divisor)
         return Choice((Stage(run_units, packed, (), units),))
