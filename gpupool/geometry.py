@@ -95,7 +95,7 @@ def _merged(batch: list[Batch]) -> list[Batch]:
     return joined
 
 
-def _axis(plan: Plan, a: PooledAxis, xs: int, ys: int) -> Axis:
+def make_axis(plan: Plan, a: PooledAxis, xs: int, ys: int) -> Axis:
     """A pooled axis with its strides and the positions that count in the divisor."""
     if isinstance(plan.rule, Adaptive):
         return Axis(a.n, a.out, a.k, s=a.out, d=1, before=0, count_from=0, count_to=a.n, xs=xs, ys=ys)
@@ -110,7 +110,7 @@ def make_layout(plan: Plan, x_strides: tuple[int, ...], y_strides: tuple[int, ..
     full.update(zip(kept_axes(plan), y_strides, strict=True))
     pooled = {a.axis for a in plan.pooled}
     batch = [Batch(n, x_strides[a], full[a]) for a, n in enumerate(plan.shape) if a not in pooled]
-    axes = [_axis(plan, a, x_strides[a.axis], full[a.axis]) for a in plan.pooled]
+    axes = [make_axis(plan, a, x_strides[a.axis], full[a.axis]) for a in plan.pooled]
     axes = [NO_AXIS] * (3 - len(axes)) + axes
     rest = _merged(batch)
     inner = NO_BATCH

@@ -10,7 +10,12 @@ from .plan import make_plan
 from .request import Request, fail
 
 OWN = "own"  # the extra of a job whose indices need no check, because they were found here
-KINDS = {"max": "chosen", "avg": "sums"}  # the backends' engines for each operator's gradient
+KINDS = {
+    "max": "chosen",
+    "min": "chosen",
+    "avg": "sums",
+    "sum": "sums",
+}  # the backends' engines for each operator's gradient
 
 
 def kind_of(request: Request) -> str:

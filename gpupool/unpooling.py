@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gpupool.kernels.window import SLIDING
+
 from .axes import PooledAxis, per_axis, pooled_axes
 from .dtypes import is_float, is_real
 from .jobs import INT64, Job, JobPlan, Operand, check_operand
@@ -56,7 +58,7 @@ def _forward(job: Job, x: Operand) -> Plan:
     for a, length in zip(axes, lengths, strict=True):
         shape[a] = length
     pooled = tuple(PooledAxis(a, length, m, 1, 1, 1, 0, 0) for a, length, m in zip(axes, lengths, n, strict=True))
-    return Plan(request, tuple(shape), x.shape, x.dtype, x.dtype, pooled)
+    return Plan(request, tuple(shape), x.shape, x.dtype, x.dtype, pooled, SLIDING)
 
 
 def plan_unpool(job: Job, operands: tuple[Operand, ...]) -> JobPlan:

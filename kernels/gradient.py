@@ -6,7 +6,7 @@ element, so the same call gives the same bits on every run.
 
 from __future__ import annotations
 
-from .window import extent
+from .window import Adaptive, extent
 
 
 def windows_of(a, p):
@@ -21,3 +21,20 @@ def windows_of(a, p):
 def hits(a, o, p):
     """Whether window `o`, whose span contains p, has a tap at p."""
     return (p + a.before - o * a.s) % a.d == 0
+
+
+def adaptive_windows_of(a, p):
+    """The same by the rule `Adaptive`, of all `a.s` windows that share the axis."""
+    return p * a.s // a.n, ((p + 1) * a.s - 1) // a.n + 1
+
+
+def adaptive_hits(a, o, p):
+    """Adaptive windows leave nothing out."""
+    return True
+
+
+def inverse(rule):
+    """What `windows_of` and `hits` are by this rule, by their names."""
+    if isinstance(rule, Adaptive):
+        return {"windows_of": adaptive_windows_of, "hits": adaptive_hits}
+    return {"windows_of": windows_of, "hits": hits}

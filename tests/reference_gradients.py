@@ -52,3 +52,14 @@ def windows_of(shape, axes, kernel_size, stride=None, padding=0, dilation=1, cei
     """The windows of each axis, as `gradient` takes them."""
     rows = reference.resolve(shape, kernel_size, axes, stride, padding, dilation)
     return [reference.axis_windows(shape[a], k, s, p, d, ceil_mode) for a, k, s, p, d in rows]
+
+
+def adaptive_windows(shape, axes, output_size):
+    """The windows of adaptive pooling: from floor(i * n / o) to ceil((i + 1) * n / o)."""
+    sizes = output_size if isinstance(output_size, tuple) else (output_size,) * len(axes)
+    found = []
+    for a, size in zip(axes, sizes, strict=True):
+        n, out = shape[a], shape[a] if size is None else size
+        ranges = [range(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
+        found.append([(list(r), len(r)) for r in ranges])
+    return found

@@ -42,3 +42,16 @@ WHOLE = [
 
 SLIDING = [("max", row) for row in WINDOWS] + [("avg", row) for row in WINDOWS + AVERAGES]
 GLOBAL = [(op, row) for op in ("max", "avg") for row in WHOLE]
+ADAPTIVE = [
+    (op, row)
+    for op in ("max", "avg")
+    for row in [
+        ("2d", (2, 5, 7), {"output_size": (2, 3)}),
+        ("2d", (2, 4, 6), {"output_size": 2}),
+        ("2d", (1, 2, 3), {"output_size": (5, 7)}),
+        ("2d", (2, 5, 7, 3), {"output_size": (3, None), "data_format": LAST}),
+        ("2d", (2, 3, 4), {"output_size": (0, 2)}),
+        ("1d", (3, 11), {"output_size": 4}),
+        ("3d", (3, 4, 5), {"output_size": (2, 3, 2)}),
+    ]
+]

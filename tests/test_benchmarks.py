@@ -104,6 +104,18 @@ def test_listing_cases_needs_no_gpu():
     assert "max2d-k3s2p1-32x64x112x112-float16-channels_first" in found.stdout.splitlines()
 
 
+def test_gradients_beside_pytorch(tmp_path):
+    """The tool compares every gradient with PyTorch's; without PyTorch one line says so."""
+    done = run_tool("--smoke", "--threads", 1, "--json", tmp_path / "rows.json", module="benchmarks.backward")
+    if importlib.util.find_spec("torch") is None:
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert len(rows) == 2
+    assert all(row["ours"] > 0 and row["torch_both"] > 0 and row["largest_difference"] < 1e-5 for row in rows)
+
+
 @pytest.mark.parametrize("module", ["benchmarks.run", "benchmarks.short_run"])
 def test_without_a_gpu_one_line_says_why(module, request):
     if request.config.getoption("--gpu"):

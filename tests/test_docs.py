@@ -186,7 +186,8 @@ def test_signatures():
     for name, text in documented.items():
         for other in {name, name.replace("2d", "1d"), name.replace("2d", "3d")}:
             assert text == signature(getattr(gp, other)), other
-    public = {re.sub(r"[13]d$", "2d", name) for name in gp.__all__}
+    # A gradient's signature is its operator's (tests/test_gradients.py holds that), so the block leaves them out.
+    public = {re.sub(r"[13]d$", "2d", name) for name in gp.__all__ if not name.endswith("_backward")}
     assert set(documented) == public
 
 

@@ -52,6 +52,9 @@ def expected(op, grad, x, suffix, arguments):
         options["norm_type"] = given.pop("norm_type")
     if not keepdims:
         grad = np.expand_dims(grad, axes)
+    if "output_size" in given:
+        windows = reference_gradients.adaptive_windows(x.shape, axes, given["output_size"])
+        return reference_gradients.gradient(op, grad, x, axes, windows)
     given.setdefault("kernel_size", [x.shape[a] for a in axes])
     windows = reference_gradients.windows_of(x.shape, axes, **given)
     return reference_gradients.gradient(op, grad, x, axes, windows, **options)
@@ -96,6 +99,12 @@ def test_windows(backend, which):
 def test_whole_planes(backend, which):
     """Global operators, with and without their axes kept."""
     check(backend, *run_row(backend, *which, prefix="global_"))
+
+
+@pytest.mark.parametrize("which", rows_gradients.ADAPTIVE, ids=identity)
+def test_adaptive_windows(backend, which):
+    """Windows that share the axes, overlap, repeat elements, or are none at all."""
+    check(backend, *run_row(backend, *which, prefix="adaptive_"))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])

@@ -9,7 +9,8 @@ import numpy as np
 
 from gpupool.geometry import memory_order
 from gpupool.jobs import JobPlan
-from gpupool.kernels.cpu.frame import FRAME, fill_tables
+from gpupool.kernels.cpu.frame import FRAME, fill_adaptive_tables, fill_tables
+from gpupool.kernels.window import Sliding
 from gpupool.request import fail
 
 from .cpu import shares_memory
@@ -70,14 +71,16 @@ def make_frame(form: Form, plan: JobPlan) -> np.ndarray:
         first, count, divisors = at, at + 8 * n, at + 16 * n
         at += 8 * (2 * n + 3 * out)
         tables += [first, count, divisors]
-        if i < missing:
-            window = (1, 1, 1, 0, 0, 1)
-        else:
+        window = (1, 1, 1, 0, 0, n)
+        if i >= missing and isinstance(plan.forward.rule, Sliding):
             a = axes[i - missing]
             counted = (-a.before, a.n + a.after) if request.count_include_pad else (0, a.n)
             window = (a.k, a.s, a.d, a.before, *counted)
         steps.append(window[2] // math.gcd(window[1], window[2]))
-        fill_tables(n, out, *window, first, count, divisors)
+        if i >= missing and not isinstance(plan.forward.rule, Sliding):
+            fill_adaptive_tables(n, out, first, count, divisors)
+        else:
+            fill_tables(n, out, *window, first, count, divisors)
     divisor = request.divisor_override or 0
     packed[:FRAME] = (form.x[0], form.x[4], *form.x[1:4], *form.y[1:4], *steps, divisor, *tables)
     return packed

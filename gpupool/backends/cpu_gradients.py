@@ -20,7 +20,7 @@ from gpupool.kernels.cpu.frame import FRAME, Frame
 from gpupool.kernels.cpu.scatter import chosen, chosen_wide, extremes, unpool, unpool_back
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
-from gpupool.kernels.window import extent
+from gpupool.kernels.window import Sliding, extent
 from gpupool.plan import choose
 from gpupool.threads import PIECES_PER_THREAD, get_num_threads, run_pieces
 
@@ -65,8 +65,10 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
     last = plan.pooled[-1] if plan.pooled else None
     k, s, d, before = (last.k, last.s, last.d, last.before) if last else (1, 1, 1, 0)
     taps = packed[FRAME + 2 * f.d + 3 * f.od + 2 * f.h + 3 * f.oh + 2 * f.w :][: f.ow]
-    uniform = int(taps[0]) if (taps == taps[0]).all() else 0
-    if f.ow == 1 and f.inner == 1 and d == 1:
+    uniform = int(taps[0]) if len(taps) and (taps == taps[0]).all() else 0
+    if not isinstance(plan.forward.rule, Sliding):
+        mode = TABLE if f.inner == 1 else PIXELS
+    elif f.ow == 1 and f.inner == 1 and d == 1:
         mode = RUNS
     elif s == 1 and (f.ow > 1 or k == 1):
         mode = SHIFTS
@@ -88,7 +90,8 @@ def bands_of(f: Frame) -> int:
 
 def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """Gradients of operators that choose an element of each window; the third operand says which, or x does."""
-    if len(plan.dtypes) == 2 and (not plan.pooled or plan.pooled[-1].k <= MOST_TAPS):
+    sliding = isinstance(plan.forward.rule, Sliding)
+    if len(plan.dtypes) == 2 and sliding and (not plan.pooled or plan.pooled[-1].k <= MOST_TAPS):
         return choose_engine(plan, form, packed)
     f = Frame(*packed[:FRAME].tolist())
     acc = accumulator(plan.dtypes[0], plan.out_dtype)

@@ -13,7 +13,7 @@ from gpupool.gradients import OWN, accumulator
 from gpupool.jobs import INT64, JobPlan, index_error
 from gpupool.kernels.cuda.gather import gather_chosen, gather_sums
 from gpupool.kernels.cuda.unpool import check_indices, claim, unpool, unpool_back
-from gpupool.kernels.window import Axis, first_tap, tap_count
+from gpupool.kernels.window import Axis, Sliding
 
 
 class Scratch(NamedTuple):
@@ -37,13 +37,13 @@ def run_first(call: Any, stream: int, addresses: list[int]) -> None:
     call.launch(0, stream, addresses)
 
 
-def uniform_divisor(axes: tuple[Axis, Axis, Axis], override: int) -> int:
+def uniform_divisor(axes: tuple[Axis, Axis, Axis], override: int, rule: Any) -> int:
     """What every window's average is divided by, 0 where they differ."""
-    if override:
+    if override or not isinstance(rule, Sliding):
         return override
     product = 1
     for a in axes:
-        counts = {tap_count(first_tap(o, a.s, a.before), a.count_from, a.count_to, a.k, a.d) for o in (0, a.out - 1)}
+        counts = {rule.counted(rule, a, o) for o in (0, a.out - 1)}
         if counts != {a.k}:  # the first and the last window have the fewest
             return 0
         product *= a.k
@@ -57,7 +57,7 @@ def sums(plan: JobPlan) -> Steps:
     averages = plan.request.op == "avg"
     constants = (
         ("ACC", acc.type), ("AVERAGES", averages), ("DILATED", any(a.d > 1 for a in axes)),
-        ("UNIFORM", uniform_divisor(axes, plan.request.divisor_override or 0) if averages else 1),
+        ("UNIFORM", uniform_divisor(axes, plan.request.divisor_override or 0, plan.forward.rule) if averages else 1),
     )  # fmt: skip
     return Steps([Stage(gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))], [], run_first)
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from gpupool.backends.cuda_choose import INT32, LARGEST_LAUNCH, THREADS, walk_flags
 from gpupool.backends.cuda_launch import SIMULATED, Arguments, CudaUnavailable, launcher, load
-from gpupool.geometry import NO_AXIS
+from gpupool.geometry import NO_AXIS, make_axis
 from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import Plain, input_codec
 from gpupool.kernels.cuda.compile import simulated
 from gpupool.kernels.cuda.jobs import JobKernel, Steps
 from gpupool.kernels.cuda.walk import Walk, cut
-from gpupool.kernels.window import Axis, Batch, Geometry, extent
+from gpupool.kernels.window import Axis, Batch, Geometry
 
 WARP = 32
 
@@ -31,6 +31,7 @@ class Grid(NamedTuple):
     starts: tuple[tuple[int, ...], ...]
     bits: int  # of positions
     offset_bits: int
+    rule: Any  # how windows lie
 
 
 class Stage(NamedTuple):
@@ -47,11 +48,7 @@ class Stage(NamedTuple):
 
 def make_axes(plan: JobPlan) -> tuple[Axis, Axis, Axis]:
     """The pooled axes, without strides."""
-    include = plan.request.count_include_pad
-    axes = []
-    for a in plan.pooled:
-        counted = (-a.before, a.n + a.after) if include else (0, a.n)
-        axes.append(Axis(a.n, a.out, a.k, a.s, a.d, a.before, *counted, 0, 0))
+    axes = [make_axis(plan.forward, a, 0, 0) for a in plan.pooled]
     return tuple([NO_AXIS] * (3 - len(axes)) + axes)  # type: ignore[return-value]
 
 
@@ -82,7 +79,7 @@ def make_grid(plan: JobPlan, strides: list[tuple[int, ...]]) -> Grid:
     )
     lengths = [Batch(b[0], 0, 0) for b in (*outer, inner)]
     geometry = Geometry(lengths[0], lengths[1], lengths[2], *axes, plan.request.divisor_override or 0)
-    return Grid(geometry, steps, starts, *_widths(geometry, strides, shape, plan))
+    return Grid(geometry, steps, starts, *_widths(geometry, strides, shape, plan), plan.forward.rule)
 
 
 def _widths(g: Geometry, strides: list[tuple[int, ...]], shape: tuple[int, ...], plan: JobPlan) -> tuple[int, int]:
@@ -92,7 +89,7 @@ def _widths(g: Geometry, strides: list[tuple[int, ...]], shape: tuple[int, ...],
     largest, taps = [abs(g.divisor)], 1
     for a in (g.d, g.h, g.w):
         sides = [sides[0] * a.n, sides[1] * a.out]
-        largest += [(a.out - 1) * a.s + extent(a.k, a.d) + a.before, a.n + 2 * a.d + a.before, a.count_to + 2 * a.d]
+        largest += plan.forward.rule.reach(a)
         taps *= a.k
     bits = 32 if max(*sides, *largest) <= LARGEST_LAUNCH and taps <= INT32 else 64
     ends = [max(a, b) for a, b in zip(shape, full_shape(plan), strict=True)]
@@ -130,9 +127,10 @@ def prepare(stage: Stage, grid: Grid) -> Launched:
     codecs = [Plain(), Plain()] if stage.codecs is None else [input_codec(c) for c in stage.codecs]
     kernel = JobKernel(
         stage.engine, None, codecs[0], codecs[1], stage.payloads[0], stage.payloads[-1], grid.bits,
-        max(grid.bits, grid.offset_bits), (*stage.constants, *walk_flags(walk)), THREADS, memories=memories,
+        max(grid.bits, grid.offset_bits), (*stage.constants, *walk_flags(walk)), THREADS, rule=grid.rule,
+        memories=memories,
     )  # fmt: skip
-    block = min(units, 64) if SIMULATED else min(THREADS, -(-units // WARP) * WARP)
+    block = max(1, min(units, 64) if SIMULATED else min(THREADS, -(-units // WARP) * WARP))
     return Launched(kernel, block, grid, tuple(grid.steps[i] for i in stage.arrays), walk, units)
 
 
@@ -190,6 +188,8 @@ class SimulatedJob:
         from gpupool.kernels.cuda.memory_simulated import Flat
 
         one = self.one
+        if one.units == 0:
+            return
         with lock:
             self.kernel[-(-one.units // one.block), one.block](
                 *[Flat(*m) for m in memories], one.grid.geometry, one.steps, one.walk, 0, one.units

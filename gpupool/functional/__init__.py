@@ -17,6 +17,14 @@ from .average import (
     global_avg_pool3d,
 )
 from .general import output_shape, pool
+from .gradients_adaptive import (
+    adaptive_avg_pool1d_backward,
+    adaptive_avg_pool2d_backward,
+    adaptive_avg_pool3d_backward,
+    adaptive_max_pool1d_backward,
+    adaptive_max_pool2d_backward,
+    adaptive_max_pool3d_backward,
+)
 from .gradients_average import (
     avg_pool1d_backward,
     avg_pool2d_backward,
@@ -52,11 +60,17 @@ from .unpool import (
 
 __all__ = [
     "adaptive_avg_pool1d",
+    "adaptive_avg_pool1d_backward",
     "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
     "adaptive_avg_pool3d",
+    "adaptive_avg_pool3d_backward",
     "adaptive_max_pool1d",
+    "adaptive_max_pool1d_backward",
     "adaptive_max_pool2d",
+    "adaptive_max_pool2d_backward",
     "adaptive_max_pool3d",
+    "adaptive_max_pool3d_backward",
     "avg_pool1d",
     "avg_pool1d_backward",
     "avg_pool2d",

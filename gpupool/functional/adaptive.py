@@ -8,7 +8,8 @@ from gpupool.dispatch import run
 from gpupool.request import Request, flag, hashable, ints
 
 
-def _adaptive(name: str, op: str, spatial: int, size: Any, dtype: Any, indices: Any, layout: str) -> Request:
+def adaptive_request(name: str, op: str, spatial: int, size: Any, dtype: Any, indices: Any, layout: str) -> Request:
+    """The request of windows that share the axes."""
     if size is None:
         raise TypeError(f"{name}: output_size must be a non-negative int or a sequence of ints and None, got None")
     return Request(
@@ -53,7 +54,7 @@ def adaptive_avg_pool2d(
     array([[2.5, 4.5],
            [6.5, 8.5]])
     """
-    return run(x, _adaptive("adaptive_avg_pool2d", "avg", 2, output_size, dtype, False, data_format), out)
+    return run(x, adaptive_request("adaptive_avg_pool2d", "avg", 2, output_size, dtype, False, data_format), out)
 
 
 def adaptive_avg_pool1d(
@@ -65,7 +66,7 @@ def adaptive_avg_pool1d(
     >>> gp.adaptive_avg_pool1d([1.0, 2.0, 3.0], 2)
     array([1.5, 2.5])
     """
-    return run(x, _adaptive("adaptive_avg_pool1d", "avg", 1, output_size, dtype, False, data_format), out)
+    return run(x, adaptive_request("adaptive_avg_pool1d", "avg", 1, output_size, dtype, False, data_format), out)
 
 
 def adaptive_avg_pool3d(
@@ -77,7 +78,7 @@ def adaptive_avg_pool3d(
     >>> gp.adaptive_avg_pool3d(np.arange(8.0).reshape(2, 2, 2), (1, 1, None))
     array([[[3., 4.]]])
     """
-    return run(x, _adaptive("adaptive_avg_pool3d", "avg", 3, output_size, dtype, False, data_format), out)
+    return run(x, adaptive_request("adaptive_avg_pool3d", "avg", 3, output_size, dtype, False, data_format), out)
 
 
 def adaptive_max_pool2d(
@@ -114,7 +115,9 @@ def adaptive_max_pool2d(
     array([[ 4,  5,  6,  7],
            [ 8,  9, 10, 11]])
     """
-    return run(x, _adaptive("adaptive_max_pool2d", "max", 2, output_size, None, return_indices, data_format), out)
+    return run(
+        x, adaptive_request("adaptive_max_pool2d", "max", 2, output_size, None, return_indices, data_format), out
+    )
 
 
 def adaptive_max_pool1d(
@@ -131,7 +134,9 @@ def adaptive_max_pool1d(
     >>> gp.adaptive_max_pool1d([1.0, 5.0, 3.0], 2)
     array([5., 5.])
     """
-    return run(x, _adaptive("adaptive_max_pool1d", "max", 1, output_size, None, return_indices, data_format), out)
+    return run(
+        x, adaptive_request("adaptive_max_pool1d", "max", 1, output_size, None, return_indices, data_format), out
+    )
 
 
 def adaptive_max_pool3d(
@@ -148,4 +153,6 @@ def adaptive_max_pool3d(
     >>> gp.adaptive_max_pool3d(np.arange(8).reshape(2, 2, 2), (1, 1, None))
     array([[[6, 7]]])
     """
-    return run(x, _adaptive("adaptive_max_pool3d", "max", 3, output_size, None, return_indices, data_format), out)
+    return run(
+        x, adaptive_request("adaptive_max_pool3d", "max", 3, output_size, None, return_indices, data_format), out
+    )

@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..gradient import hits, windows_of
-from ..window import Axis, first_tap, tap_count, tap_range
+from ..gradient import adaptive_windows_of, hits, windows_of
+from ..window import Axis, adaptive_range, first_tap, tap_count, tap_range
 from .jit import called, kernel, pointer
 
 INT64 = np.dtype(np.int64)
 
 called(windows_of)
+called(adaptive_windows_of)
 called(hits)
 
 
@@ -79,3 +80,16 @@ def fill_tables(n, out, k, s, d, before, count_from, count_to, first_at, count_a
         start = first_tap(o, s, before)
         taps[o] = tap_count(start, count_from, count_to, k, d)
         taps[out + o], taps[2 * out + o] = tap_range(start, 0, n, k, d)
+
+
+@kernel
+def fill_adaptive_tables(n, out, first_at, count_at, taps_at):
+    """The same where windows share the axis evenly."""
+    first, count, taps = pointer(first_at, INT64), pointer(count_at, INT64), pointer(taps_at, INT64)
+    a = Axis(n, out, n, out, 1, 0, 0, n, 0, 0)
+    for p in range(n):
+        lo, hi = adaptive_windows_of(a, p)
+        first[p], count[p] = lo, hi - lo
+    for o in range(out):
+        start, stop = adaptive_range(n, out, o)
+        taps[o], taps[out + o], taps[2 * out + o] = stop - start, 0, stop - start

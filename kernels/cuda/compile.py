@@ -18,6 +18,7 @@ import numpy as np
 
 from ..cache import CUDA_SOURCES, cache_folder, code_digest, read, write
 from ..codecs import Half
+from ..gradient import inverse
 from ..window import SLIDING, Axis, Batch, Geometry, Sliding
 from . import memory
 from .bind import Binding
@@ -102,6 +103,7 @@ def names(kernel: Kernel) -> dict[str, Any]:
         "RULE": kernel.rule,
         "span": type(kernel.rule).span,
         "counted": type(kernel.rule).counted,
+        **inverse(kernel.rule),
         **{name: getattr(type(red), name) for name in ("seed", "combine", "finish") if red is not None},
         "decode": memory.half_decode if isinstance(x_codec, Half) else type(x_codec).decode,
         "encode": memory.half_encode if isinstance(y_codec, Half) else type(y_codec).encode,

@@ -12,7 +12,7 @@ from ..point import decode, divisor, encode
 from .memory import index, number
 from .walk import place
 
-X_CODEC = Y_CODEC = None  # bound to the codecs of the gradient and of the result
+X_CODEC = Y_CODEC = RULE = None  # bound to the codecs of the gradient and of the result, and to where windows lie
 ACC = None  # bound to the type in which gradients are added
 AVERAGES, UNIFORM = False, 0  # bound: whether there is a divisor, and the one that all windows have, if they do
 DILATED = True  # bound: whether a window may step over an element that lies in its span
@@ -40,7 +40,7 @@ def gather_sums(grad, out, g, steps, walk, first, count):
                     if not DILATED or has_tap(g, od, oh, ow, pd, ph, pw):
                         share = ACC(decode(X_CODEC, grad[at + od * s.d + oh * s.h + ow * s.w]))
                         if AVERAGES and UNIFORM == 0:
-                            share = share / ACC(number(divisor(g, od, oh, ow)))
+                            share = share / ACC(number(divisor(RULE, g, od, oh, ow)))
                         total = total + share
         if AVERAGES and UNIFORM != 0:
             total = total / ACC(UNIFORM)
