@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.kernels import extremes, means
+from gpupool.kernels import extremes, means, norms, sums, truths
 from gpupool.kernels.reducers import Wanted
 
-from .dtypes import as_input, check_real, chosen_dtype, of_mean
+from .dtypes import as_input, check_real, chosen_dtype, of_mean, of_sum, of_truth
 from .request import Request
 
 NAN_POLICIES = ("propagate", "omit")
@@ -28,6 +28,25 @@ class Result(NamedTuple):
 
 AS_INPUT = Result("the input's", as_input)
 FLOATING = Result("floating point", of_mean)
+SUMMED = Result("the input's, of integers int64 or uint64", of_sum)
+TRUTH = Result("bool", of_truth)
+
+
+class Option(NamedTuple):
+    """A parameter of an operator's own: its default, and the check that returns it as the kernels take it."""
+
+    name: str
+    default: Any
+    check: Callable[[Any], Any]
+
+
+def norm_type(p: Any) -> float:
+    """The p of an Lp norm."""
+    if isinstance(p, (bool, np.bool_)) or not isinstance(p, (int, float, np.integer, np.floating)):
+        raise TypeError(f"norm_type must be a positive number or inf, got {p!r}")
+    if not p > 0:
+        raise ValueError(f"norm_type must be a positive number or inf, got {p!r}")
+    return float(p)
 
 
 class Operator(NamedTuple):
@@ -42,13 +61,13 @@ class Operator(NamedTuple):
     dtype: bool = False  # `dtype` may choose the result's
     indices: bool = False  # positions, with return_indices
     nan_policy: bool = False  # NaN may be omitted
-    options: tuple[str, ...] = ()  # parameters of its own, in the order of Request.options
+    options: tuple[Option, ...] = ()  # parameters of its own, in the order of Request.options
 
     @property
     def takes(self) -> tuple[str, ...]:
         """The arguments that only some operators have."""
         words = ("return_indices",) * self.indices + ("count_include_pad", "divisor_override") * self.divides
-        return (*self.options, *words, *("dtype",) * self.dtype, *("nan_policy",) * self.nan_policy)
+        return (*(o.name for o in self.options), *words, *("dtype",) * self.dtype, *("nan_policy",) * self.nan_policy)
 
 
 OPERATORS = {
@@ -56,12 +75,26 @@ OPERATORS = {
     for row in (
         Operator(
             "max", "the largest element", ("max_pool", "global_max_pool"),
-            extremes.max_reducer, AS_INPUT, indices=True,
+            extremes.max_reducer, AS_INPUT, indices=True, nan_policy=True,
+        ),
+        Operator(
+            "min", "the smallest element", ("min_pool", "global_min_pool"),
+            extremes.min_reducer, AS_INPUT, indices=True, nan_policy=True,
         ),
         Operator(
             "avg", "the mean", ("avg_pool", "global_avg_pool"),
-            means.mean_reducer, FLOATING, divides=True, dtype=True,
+            means.mean_reducer, FLOATING, divides=True, dtype=True, nan_policy=True,
         ),
+        Operator(
+            "sum", "the sum", ("sum_pool", "global_sum_pool"),
+            sums.sum_reducer, SUMMED, dtype=True, nan_policy=True,
+        ),
+        Operator(
+            "lp", "the Lp norm", ("lp_pool", "global_lp_pool"),
+            norms.norm_reducer, FLOATING, dtype=True, options=(Option("norm_type", 2.0, norm_type),),
+        ),
+        Operator("any", "whether an element is not zero", (), truths.any_reducer, TRUTH),
+        Operator("all", "whether no element is zero", (), truths.all_reducer, TRUTH),
     )
 }  # fmt: skip
 
@@ -80,8 +113,9 @@ def operator_of(op: Any) -> Operator:
 
 
 def check_operator(request: Request) -> Operator:
-    """The request's operator; errors that need no array: the operator, its divisor and its NaN policy."""
+    """The request's operator; errors that need no array: the operator, its divisor, NaN policy and options."""
     row = operator_of(request.op)
+    parameters(row, request.options)
     if request.divisor_override is not None:
         if not isinstance(request.divisor_override, int):
             raise TypeError(f"divisor_override must be a non-zero int or None, got {request.divisor_override!r}")
@@ -95,6 +129,21 @@ def check_operator(request: Request) -> Operator:
         able = tuple(r.name for r in OPERATORS.values() if r.nan_policy)
         raise ValueError(f"nan_policy must be 'propagate' for {row.name!r}, got {request.nan_policy!r} (only {able})")
     return row
+
+
+def parameters(row: Operator, options: tuple) -> tuple:
+    """A request's options, checked: those of the row, in its order."""
+    return tuple(option.check(value) for option, value in zip(row.options, options, strict=True))
+
+
+def named_options(op: Any, given: dict[str, Any]) -> tuple:
+    """Options given by name, in the order of the operator's row; a TypeError for those that it does not have."""
+    row = OPERATORS.get(op)
+    known = {o.name: o.default for o in row.options} if row else {}
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{op!r} has no parameter {name!r}; it has {tuple(known) or 'none'}")
+    return tuple((known | given).values())
 
 
 def result_dtype(row: Operator, request: Request, dtype: np.dtype) -> np.dtype:

@@ -15,8 +15,8 @@ and for the host only, each but the first with the default that is named here:
     gives                  "element": stored as it is; "number": a float, which an integer dtype rounds and saturates;
                            "pair": an exact integer (high, low), see `exact` ("number")
 
-Windows are seeded from their first real element, so no operator needs a neutral value. The rows are in `extremes` and
-`means`; the table of operators, which chooses one of them, is gpupool/operators.py.
+Windows are seeded from their first real element, so no operator needs a neutral value. The rows are in `extremes`,
+`means`, `sums`, `norms` and `truths`; the table of operators, which chooses one of them, is gpupool/operators.py.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Wanted(NamedTuple):
     indices: bool  # positions, too
     wide: bool  # float64 arithmetic is cheap on this target
     omit: bool  # NaN is absent
+    override: bool  # the user gave a divisor
     options: tuple  # the operator's own parameters
 
 

@@ -61,9 +61,8 @@ class Call:
     def _prepare(self, layout: Layout) -> None:
         plan, request = self.plan, self.plan.request
         red, x_codec, y_codec = choose(plan, wide=True)
-        geometry = layout.geometry if plan.divides else layout.geometry._replace(divisor=1)
         kinds = (_payload(plan.dtype), _payload(plan.out_dtype))
-        choice = choose_engine(geometry, kinds, (x_codec, y_codec), red, request.indices)
+        choice = choose_engine(layout.geometry, kinds, (x_codec, y_codec), red, request.indices)
         self.item, self.out_item = plan.dtype.itemsize, plan.out_dtype.itemsize
         self.between, self.acc = choice.between, choice.acc
         addresses = 3 if request.indices else 2

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpupool.dispatch import run
+from gpupool.operators import named_options
 from gpupool.plan import make_plan
 from gpupool.request import Request, flag, hashable, ints, window_ints
 
@@ -24,7 +25,9 @@ def pool(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     out: Any = None,
+    **options: Any,
 ) -> Any:
     """Pool any axes of an array of any number of dimensions.
 
@@ -32,8 +35,8 @@ def pool(
     ----------
     x : array
         As for `max_pool2d`.
-    op : "max" or "avg"
-        The operator.
+    op : "max", "min", "avg", "sum", "lp", "any" or "all"
+        The operator. "any" and "all" tell whether elements differ from zero (NaN does), as bool.
     window : int or sequence of ints
         Taps per pooled axis. At most three axes may have a window, stride or padding that changes them.
     axes : int or sequence of ints, optional
@@ -41,7 +44,11 @@ def pool(
     stride, padding, dilation, ceil_mode, out
         As for `max_pool2d`, one entry per pooled axis.
     count_include_pad, divisor_override, dtype
-        As for `avg_pool2d`; `dtype` is for "avg" only.
+        As for `avg_pool2d`; `dtype` is for "avg", "sum" and "lp" only.
+    nan_policy : "propagate" or "omit"
+        For "max", "min", "avg" and "sum": whether NaN is absent, as for `max_pool2d`, `avg_pool2d` and `sum_pool2d`.
+    options
+        The operator's own parameters: ``norm_type=2`` of "lp".
 
     Returns
     -------
@@ -65,8 +72,18 @@ def pool(
         "pool", op, window_ints("window", window), ints("stride", stride), ints("padding", padding),
         ints("dilation", dilation), flag("ceil_mode", ceil_mode), flag("count_include_pad", count_include_pad),
         ints("divisor_override", divisor_override), hashable("dtype", dtype, "a dtype"), axes=ints("axes", axes),
+        nan_policy=hashable("nan_policy", nan_policy, "a string"), options=_own(op, options),
     )  # fmt: skip
     return run(x, request, out)
+
+
+def _own(op: str, given: dict[str, Any]) -> tuple:
+    """The operator's own parameters in the order of its row, hashable."""
+    try:
+        values = named_options(op, given)
+    except TypeError as error:
+        raise TypeError(f"pool: {error}") from None
+    return tuple([hashable("a parameter", value, "one value") for value in values])
 
 
 def output_shape(

@@ -13,7 +13,7 @@ KERNELS = {launch.kernel.name: (case, launch) for case, launch in reversed([(c, 
 EACH = pytest.mark.parametrize("name", KERNELS)
 
 # Reducers and codecs that ask for float64 or 64-bit division, by their part of a kernel's name.
-WANTS_FLOAT64 = ("mean_wide", "mean_int64", "mean_exact", "f64")
+WANTS_FLOAT64 = ("mean_wide", "mean_int64", "mean_exact", "mean_known", "norm1_wide", "norm2_wide", "norm_any", "f64")
 WANTS_DIVISION = ("mean_exact", "mean_rounded", "_wide")
 
 
