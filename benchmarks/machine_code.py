@@ -28,7 +28,7 @@ from gpupool.request import Request
 class Case(NamedTuple):
     """One call; shapes are (..., H, W), or (..., H, W, C) with layout "channels_last"."""
 
-    op: str
+    op: Any
     window: Any
     stride: Any
     padding: Any = 0
@@ -40,6 +40,7 @@ class Case(NamedTuple):
     odd: bool = False  # a view that is not aligned for vectors
     nan_policy: str = "propagate"
     options: tuple = ()
+    dilation: int = 1
 
 
 NHWC = (32, 112, 112, 64)
@@ -116,7 +117,8 @@ def launch_of(case: Case) -> Launch:
     """What gpupool would launch for a case."""
     spatial = None if len(case.shape) == 1 else len(case.window) if isinstance(case.window, tuple) else 2
     request = Request(
-        "machine_code", case.op, case.window, case.stride, case.padding, dtype=case.out_dtype, indices=case.indices,
+        "machine_code", case.op, case.window, case.stride, case.padding, case.dilation,
+        dtype=case.out_dtype, indices=case.indices,
         spatial=spatial, data_format=case.layout, nan_policy=case.nan_policy, options=case.options,
     )  # fmt: skip
     if case.dtype == "bfloat16":

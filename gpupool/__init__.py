@@ -34,11 +34,13 @@ from .functional import (
     sum_pool2d,
     sum_pool3d,
 )
+from .reducer import Reducer
 from .threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Reducer",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",

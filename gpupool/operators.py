@@ -105,8 +105,8 @@ def public_names() -> tuple[str, ...]:
 
 
 def operator_of(op: Any) -> Operator:
-    """The row of an operator that a request names."""
-    row = OPERATORS.get(op) if isinstance(op, str) else None
+    """The row of a request's operator."""
+    row = OPERATORS.get(op) if isinstance(op, str) else getattr(op, "operator", None)  # a name, or a user's Reducer
     if row is None:
         raise ValueError(f"op must be one of {tuple(OPERATORS)}, got {op!r}")
     return row
@@ -138,7 +138,7 @@ def parameters(row: Operator, options: tuple) -> tuple:
 
 def named_options(op: Any, given: dict[str, Any]) -> tuple:
     """Options given by name, in the order of the operator's row; a TypeError for those that it does not have."""
-    row = OPERATORS.get(op)
+    row = OPERATORS.get(op) if isinstance(op, str) else None
     known = {o.name: o.default for o in row.options} if row else {}
     for name in given:
         if name not in known:

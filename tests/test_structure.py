@@ -32,11 +32,12 @@ LAYERS = [
     {"gpupool.dispatch"},
     {"gpupool.backends"},
     {"gpupool.geometry", "gpupool.threads"},
-    {"gpupool.plan"},
+    {"gpupool.plan", "gpupool.reducer"},
     {"gpupool.operators"},
     {"gpupool.axes", "gpupool.dtypes"},
     {"gpupool.request"},
     {"gpupool.kernels.cpu", "gpupool.kernels.cuda"},
+    {"gpupool.kernels.user"},
     {"gpupool.kernels.cache"},
     {
         "gpupool.kernels.window",

@@ -11,7 +11,7 @@ from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.point import point, point_indices
 from gpupool.kernels.cpu.program import run_units
-from gpupool.kernels.reducers import neutral
+from gpupool.kernels.reducers import neutral, unordered
 from gpupool.kernels.window import Batch, Geometry, extent
 
 from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
@@ -65,7 +65,7 @@ def choose_engine(
     if acc is None or neutral(red, loaded) is None or work(g) <= SMALL_WORK:
         return Choice((Stage(point, jit.pack(g), (*kinds, *codecs, red), rows_of(g)),))
     types = Types(*kinds, acc, *codecs, red, red, red)
-    if is_whole(g):
+    if is_whole(g) and unordered(red, loaded) is not None:
         return whole(g, types)
     packed, units = windows_program(folded(parted(g)), types)
     return Choice((Stage(run_units, packed, (), units),))

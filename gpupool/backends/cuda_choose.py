@@ -223,6 +223,8 @@ def _whole(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launc
             vector //= 2
     slots, per_block = group(taps // vector, units, lanes)
     types = accumulator(red, decoded(op), np.int32)
+    if len(types) > 2:
+        return None
     walk = Walk(cut(g.inner.n), cut(1), cut(1), cut(1), cut(g.outer2.n))
     constants = (
         ("UNITS", per_block), ("SLOTS", slots), ("VECTOR", vector), ("BLOCK", slots * per_block),

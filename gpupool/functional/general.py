@@ -9,12 +9,13 @@ import numpy as np
 from gpupool.dispatch import run
 from gpupool.operators import named_options
 from gpupool.plan import make_plan
+from gpupool.reducer import Reducer
 from gpupool.request import Request, flag, hashable, ints, window_ints
 
 
 def pool(
     x: Any,
-    op: str,
+    op: str | Reducer,
     window: Any,
     *,
     axes: Any = None,
@@ -37,6 +38,7 @@ def pool(
         As for `max_pool2d`.
     op : "max", "min", "avg", "sum", "lp", "any" or "all"
         The operator. "any" and "all" tell whether elements differ from zero (NaN does), as bool.
+        Or a `Reducer` of your own, for which `count_include_pad` has no meaning.
     window : int or sequence of ints
         Taps per pooled axis. At most three axes may have a window, stride or padding that changes them.
     axes : int or sequence of ints, optional
@@ -66,18 +68,19 @@ def pool(
     array([[ 3,  4,  5],
            [ 9, 10, 11]])
     """
-    if not isinstance(op, str):
-        raise TypeError(f"pool: op must be a string, got {op!r}")
+    if not isinstance(op, (str, Reducer)):
+        raise TypeError(f"pool: op must be a string or a Reducer, got {op!r}")
+    include = flag("count_include_pad", count_include_pad) and isinstance(op, str)
     request = Request(
         "pool", op, window_ints("window", window), ints("stride", stride), ints("padding", padding),
-        ints("dilation", dilation), flag("ceil_mode", ceil_mode), flag("count_include_pad", count_include_pad),
+        ints("dilation", dilation), flag("ceil_mode", ceil_mode), include,
         ints("divisor_override", divisor_override), hashable("dtype", dtype, "a dtype"), axes=ints("axes", axes),
         nan_policy=hashable("nan_policy", nan_policy, "a string"), options=_own(op, options),
     )  # fmt: skip
     return run(x, request, out)
 
 
-def _own(op: str, given: dict[str, Any]) -> tuple:
+def _own(op: str | Reducer, given: dict[str, Any]) -> tuple:
     """The operator's own parameters in the order of its row, hashable."""
     try:
         values = named_options(op, given)
