@@ -88,6 +88,12 @@ def _more_operators() -> tuple[Case, ...]:
     for op, t in product(("max", "min", "avg", "sum"), ("float32", "float16")):
         rows += [Case(op, 3, 2, 1, t, nan_policy="omit"), Case(op, None, None, 0, t, shape=WHOLE, nan_policy="omit")]
     rows += [Case(op, 3, 2, 1, indices=True, nan_policy=n) for op in ("max", "min") for n in ("propagate", "omit")]
+    for t in ("float32", "float16", "uint8", "int64"):
+        rows += [
+            Case("median", 3, 1, 1, t),
+            Case("mode", 3, 2, 0, t, options=(None,)),
+            Case("mode", 5, 5, 0, t, options=(0,)),
+        ]
     rows += [Case("sum", 3, 2, 1, "int16", out_dtype="uint8"), Case("sum", 9, 1, 4, "float32")]
     return tuple(rows)
 

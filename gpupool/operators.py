@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.kernels import extremes, means, norms, sums, truths
+from gpupool.kernels import extremes, means, norms, ranks, sums, truths
 from gpupool.kernels.reducers import Wanted
 
 from .dtypes import as_input, check_real, chosen_dtype, of_mean, of_sum, of_truth
@@ -37,16 +37,32 @@ class Option(NamedTuple):
 
     name: str
     default: Any
-    check: Callable[[Any], Any]
+    check: Callable[[Any, np.dtype], Any]  # of a value, for this dtype of x
 
 
-def norm_type(p: Any) -> float:
+def norm_type(p: Any, dtype: np.dtype) -> float:  # noqa: ARG001 (one check, one signature)
     """The p of an Lp norm."""
     if isinstance(p, (bool, np.bool_)) or not isinstance(p, (int, float, np.integer, np.floating)):
         raise TypeError(f"norm_type must be a positive number or inf, got {p!r}")
     if not p > 0:
         raise ValueError(f"norm_type must be a positive number or inf, got {p!r}")
     return float(p)
+
+
+def ignored(value: Any, dtype: np.dtype) -> Any:
+    """The value that a mode does not count, None for no such value."""
+    if value is None:
+        return None
+    if not isinstance(value, (bool, np.bool_, int, float, np.integer, np.floating)):
+        raise TypeError(f"ignore must be a number of x's dtype {dtype}, or None, got {value!r}")
+    if dtype.kind in "biu":
+        low, high = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+        if value != value or not low <= value <= high or value != int(value):
+            raise ValueError(f"ignore must be a number of x's dtype {dtype}, or None, got {value!r}")
+        return int(value)
+    if value != value:
+        raise ValueError(f"ignore must be a number of x's dtype {dtype}, or None, got {value!r}: NaN is never ignored")
+    return float(value)
 
 
 class Operator(NamedTuple):
@@ -93,6 +109,14 @@ OPERATORS = {
             "lp", "the Lp norm", ("lp_pool", "global_lp_pool"),
             norms.norm_reducer, FLOATING, dtype=True, options=(Option("norm_type", 2.0, norm_type),),
         ),
+        Operator(
+            "median", "the middle element, or the mean of the two middle ones", ("median_pool",),
+            ranks.median_reducer, FLOATING, dtype=True,
+        ),
+        Operator(
+            "mode", "the most frequent element, of equally frequent ones the smallest", ("mode_pool",),
+            ranks.mode_reducer, AS_INPUT, options=(Option("ignore", None, ignored),),
+        ),
         Operator("any", "whether an element is not zero", (), truths.any_reducer, TRUTH),
         Operator("all", "whether no element is zero", (), truths.all_reducer, TRUTH),
     )
@@ -113,9 +137,8 @@ def operator_of(op: Any) -> Operator:
 
 
 def check_operator(request: Request) -> Operator:
-    """The request's operator; errors that need no array: the operator, its divisor, NaN policy and options."""
+    """The request's operator; errors that need no array: the operator, its divisor and its NaN policy."""
     row = operator_of(request.op)
-    parameters(row, request.options)
     if request.divisor_override is not None:
         if not isinstance(request.divisor_override, int):
             raise TypeError(f"divisor_override must be a non-zero int or None, got {request.divisor_override!r}")
@@ -131,9 +154,9 @@ def check_operator(request: Request) -> Operator:
     return row
 
 
-def parameters(row: Operator, options: tuple) -> tuple:
+def parameters(row: Operator, options: tuple, dtype: np.dtype) -> tuple:
     """A request's options, checked: those of the row, in its order."""
-    return tuple(option.check(value) for option, value in zip(row.options, options, strict=True))
+    return tuple(option.check(value, dtype) for option, value in zip(row.options, options, strict=True))
 
 
 def named_options(op: Any, given: dict[str, Any]) -> tuple:
@@ -149,6 +172,7 @@ def named_options(op: Any, given: dict[str, Any]) -> tuple:
 def result_dtype(row: Operator, request: Request, dtype: np.dtype) -> np.dtype:
     """The dtype of the result, or a TypeError that says what is allowed."""
     check_real(dtype)
+    parameters(row, request.options, dtype)
     if request.dtype is None:
         return row.result.dtype(dtype)
     if not row.dtype:

@@ -70,7 +70,7 @@ def choose(plan: Plan, *, wide: bool) -> tuple[Any, Any, Any]:
     row, override = operator_of(request.op), request.divisor_override is not None
     wanted = Wanted(
         plan.dtype, plan.out_dtype, plan.largest_window, request.indices, wide, omit, override,
-        parameters(row, request.options),
+        parameters(row, request.options, plan.dtype),
     )  # fmt: skip
     red = row.reducer(wanted)
     return red, input_codec(plan.dtype), output_codec(plan.out_dtype, getattr(red, "gives", "number"))

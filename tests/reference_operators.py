@@ -5,6 +5,7 @@ of the call by name; it gives an Answer of (planes, windows).
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -172,12 +173,49 @@ def pool_all(x, grid, parameters):
     return Answer(np.array(found, bool).reshape(len(x), len(grid)))
 
 
+def pool_median(x, grid, parameters):
+    """The middle element, or the mean of the two middle ones."""
+    dtype = np.dtype(parameters.get("dtype") or mean_dtype(x.dtype))
+    exact, scale, totals = [], [], []
+    for plane in plane_lists(x):
+        for taps, _ in grid:
+            values = [plane[t] for t in taps]
+            ranks = sorted(values) if all(v == v for v in values) else [math.nan]
+            middle = ranks[(len(ranks) - 1) // 2 : len(ranks) // 2 + 1]
+            exact.append(exact_mean(middle, len(middle)))
+            scale.append(magnitude(middle, len(middle)))
+            totals.append(None if is_float(x.dtype) else sum(middle))
+    values = rounded(exact, dtype, (len(x), len(grid)))
+    return Answer(values, exact=exact, scale=scale, totals=None if is_float(x.dtype) else totals)
+
+
+def most_frequent(values, ignore):
+    """The smallest of the most frequent values."""
+    odd = [v for v in values if v != v]
+    counted = Counter(v for v in values if v != ignore)
+    if odd or not counted:
+        return odd[0] if odd else ignore
+    most = max(counted.values())
+    best = min(v for v, count in counted.items() if count == most)
+    return next(v for v in values if v == best)  # the first one, which decides between zeros
+
+
+def pool_mode(x, grid, parameters):
+    """The most frequent element."""
+    ignore = parameters.get("ignore")
+    found = [[most_frequent([plane[t] for t in taps], ignore) for taps, _ in grid] for plane in plane_lists(x)]
+    kind = np.float64 if is_float(x.dtype) else x.dtype
+    return Answer(np.array(found, kind).reshape(len(x), len(grid)).astype(x.dtype))
+
+
 OPERATORS = {
     "max": pool_max,
     "min": pool_min,
     "avg": pool_mean,
     "sum": pool_sum,
     "lp": pool_norm,
+    "median": pool_median,
+    "mode": pool_mode,
     "any": pool_any,
     "all": pool_all,
 }

@@ -66,6 +66,8 @@ SOME_DTYPES = {
     "lp": ("bool", "uint8", "int32", "uint64", *FLOATS),
     "any": ("bool", "int16", *FLOATS),
     "all": ("bool", "uint8"),
+    "median": ("bool", "uint8", "int32", "int64", "uint64", *FLOATS),
+    "mode": ("bool", "uint8", "int64", "uint64", *FLOATS),
 }
 
 
@@ -121,6 +123,27 @@ def values():
         yield row(f"sum-limits-{dtype}-to-int8", "sum_pool1d", (12,), dtype, data="limits", kernel_size=2, dtype="int8")
 
 
+def ranks():
+    """Medians and modes: windows of every size, ties, and what mode ignores."""
+    for op, data in product(("median", "mode"), ("ties", "random", "limits")):
+        for window in (1, 2, 4, 9, 31):
+            yield row(f"{op}-{data}-{window}-taps", "pool", (2, 40), "uint8", data=data, op=op, window=window, axes=1)
+        yield row(f"{op}-{data}-7x5", f"{op}_pool2d", (14, 15), "uint8", data=data, kernel_size=(7, 5), stride=3)
+    for data in ("arange", "constant:2"):
+        yield row(f"median-{data}", "median_pool1d", (33,), data=data, kernel_size=16, stride=1)
+    for target, dtype in (("uint8", "float32"), ("int64", "int64"), ("uint64", "uint64"), ("int16", "int16")):
+        data = "eighths" if dtype == "float32" else "limits"
+        yield row(f"median-{dtype}-to-{target}", "median_pool1d", (24,), dtype, data=data, kernel_size=2, dtype=target)
+    for ignore in (0, 1, 2, 200):
+        where = {"kernel_size": 3, "stride": 2, "padding": 1, "ignore": ignore}
+        yield row(f"mode-ignore-{ignore}", "mode_pool2d", (2, 9, 8), "uint8", data="ties", **where)
+    yield row("mode-ignore-all", "mode_pool1d", (6,), "int64", data="constant:-3", kernel_size=2, ignore=-3)
+    yield row("mode-ignore-bool", "mode_pool1d", (12,), "bool", kernel_size=3, ignore=True)
+    for dtype in ("float16", "float32"):
+        yield row(f"mode-ignore-{dtype}", "mode_pool1d", (24,), dtype, data="ties", kernel_size=4, ignore=1.0)
+    yield row("mode-ignore-large", "mode_pool1d", (24,), "uint64", data="limits", kernel_size=4, ignore=2**64 - 1)
+
+
 def omitted():
     """nan_policy="omit": as padding; windows of nothing but NaN."""
     able = [op for op, one in OPERATORS.items() if one.nan_policy]
@@ -160,6 +183,9 @@ def compiled_only():
             data_format="channels_last", **given,
         )  # fmt: skip
         yield row(f"large-global-{op}-{dtype}", f"global_{op}_pool2d", (3, 5, 67, 61), dtype, large=True)
+    for op, window, dtype in product(("median", "mode"), (3, 15), ("uint8", "float32")):
+        where = {"kernel_size": window, "stride": 4, "data": "ties" if op == "mode" else "random"}
+        yield row(f"large-{op}-{window}-{dtype}", f"{op}_pool2d", (2, 37, 53), dtype, large=True, **where)
     for op in ("max", "min", "sum"):
         yield row(
             f"large-{op}-omit", f"{op}_pool2d", (2, 37, 53), data="special", large=True, kernel_size=3, stride=2,
@@ -167,4 +193,4 @@ def compiled_only():
         )  # fmt: skip
 
 
-FAMILIES = (geometry, functions, dtypes, values, omitted, compiled_only)
+FAMILIES = (geometry, functions, dtypes, values, ranks, omitted, compiled_only)

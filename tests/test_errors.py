@@ -81,6 +81,11 @@ ROWS = [
     fails(
         "omit for lp", lambda x: gp.pool(x, "lp", 2, axes=1, nan_policy="omit"), ValueError, "nan_policy", "lp", "sum"
     ),
+    *one_for_each("ignore", ("0", [1], (1,)), TypeError, "number", call=lambda x, v: gp.mode_pool2d(x, 2, ignore=v)),
+    fails("ignore NaN", lambda x: gp.mode_pool2d(x, 2, ignore=float("nan")), ValueError, "ignore", "nan"),
+    fails("ignore too large", lambda x: gp.mode_pool2d(x, 2, ignore=256), ValueError, "256", "uint8", dtype="uint8"),
+    fails("ignore a fraction", lambda x: gp.mode_pool2d(x, 2, ignore=0.5), ValueError, "0.5", "uint8", dtype="uint8"),
+    fails("ignore for median", lambda x: gp.pool(x, "median", 2, ignore=0), TypeError, "ignore", "median"),
     fails("dtype for any", lambda x: gp.pool(x, "any", 2, axes=1, dtype="uint8"), TypeError, "dtype", "any", "bool"),
     fails("norm_type for max", lambda x: gp.pool(x, "max", 2, norm_type=2), TypeError, "norm_type", "max", "none"),
     fails("no such parameter", lambda x: gp.pool(x, "lp", 2, p=2), TypeError, "'p'", "lp", "norm_type"),

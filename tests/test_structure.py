@@ -46,6 +46,7 @@ LAYERS = [
         "gpupool.kernels.means",
         "gpupool.kernels.exact",
         "gpupool.kernels.norms",
+        "gpupool.kernels.ranks",
         "gpupool.kernels.sums",
         "gpupool.kernels.truths",
         "gpupool.kernels.codecs",

@@ -9,9 +9,9 @@ import numpy as np
 from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.passes import Types
-from gpupool.kernels.cpu.point import point, point_indices
+from gpupool.kernels.cpu.point import point, point_indices, point_select
 from gpupool.kernels.cpu.program import run_units
-from gpupool.kernels.reducers import neutral, unordered
+from gpupool.kernels.reducers import neutral, selects, unordered
 from gpupool.kernels.window import Batch, Geometry, extent
 
 from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
@@ -60,6 +60,8 @@ def choose_engine(
     if indices:
         constants = (*kinds, np.dtype(np.int64), *codecs, red)
         return Choice((Stage(point_indices, jit.pack(g), constants, rows_of(g)),))
+    if selects(red):
+        return Choice((Stage(point_select, jit.pack(g), (*kinds, *codecs, red), rows_of(g)),))
     loaded = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
     acc = red.accumulator(loaded)
     if acc is None or neutral(red, loaded) is None or work(g) <= SMALL_WORK:

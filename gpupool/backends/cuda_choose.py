@@ -22,9 +22,9 @@ from gpupool.kernels.cuda.compile import Kernel
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.plane import plane
-from gpupool.kernels.cuda.point import point, point_indices
+from gpupool.kernels.cuda.point import point, point_indices, point_select
 from gpupool.kernels.cuda.walk import Walk, cut
-from gpupool.kernels.reducers import unordered
+from gpupool.kernels.reducers import selects, unordered
 from gpupool.kernels.window import Axis, Geometry, extent, first_tap, tap_count, tap_range
 from gpupool.plan import Plan, choose
 
@@ -174,7 +174,7 @@ def _launch(kernel: Kernel, g: Geometry, walk: Walk, count: int) -> Launch:
 def _any(op: Operator, g: Geometry, offset_bits: int) -> Launch:
     """The point kernel, which can do everything."""
     walk = Walk(cut(g.inner.n), cut(g.w.out), cut(g.h.out), cut(g.d.out), cut(g.outer2.n))
-    engine = point_indices if op.indices else point
+    engine = point_indices if op.indices else point_select if selects(op.red) else point
     kernel = _kernel(op, engine, index_bits(g), offset_bits, walk_flags(walk))
     return _launch(kernel, g, walk, outputs(g))
 

@@ -33,6 +33,14 @@ from .norm import (
     lp_pool2d,
     lp_pool3d,
 )
+from .ranked import (
+    median_pool1d,
+    median_pool2d,
+    median_pool3d,
+    mode_pool1d,
+    mode_pool2d,
+    mode_pool3d,
+)
 from .summed import (
     global_sum_pool1d,
     global_sum_pool2d,
@@ -67,9 +75,15 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "median_pool1d",
+    "median_pool2d",
+    "median_pool3d",
     "min_pool1d",
     "min_pool2d",
     "min_pool3d",
+    "mode_pool1d",
+    "mode_pool2d",
+    "mode_pool3d",
     "output_shape",
     "pool",
     "sum_pool1d",

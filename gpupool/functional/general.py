@@ -36,7 +36,7 @@ def pool(
     ----------
     x : array
         As for `max_pool2d`.
-    op : "max", "min", "avg", "sum", "lp", "any" or "all"
+    op : "max", "min", "avg", "sum", "lp", "median", "mode", "any" or "all"
         The operator. "any" and "all" tell whether elements differ from zero (NaN does), as bool.
         Or a `Reducer` of your own, for which `count_include_pad` has no meaning.
     window : int or sequence of ints
@@ -46,11 +46,11 @@ def pool(
     stride, padding, dilation, ceil_mode, out
         As for `max_pool2d`, one entry per pooled axis.
     count_include_pad, divisor_override, dtype
-        As for `avg_pool2d`; `dtype` is for "avg", "sum" and "lp" only.
+        As for `avg_pool2d`; `dtype` is for "avg", "sum", "lp", "median" and a `Reducer`.
     nan_policy : "propagate" or "omit"
         For "max", "min", "avg" and "sum": whether NaN is absent, as for `max_pool2d`, `avg_pool2d` and `sum_pool2d`.
     options
-        The operator's own parameters: ``norm_type=2`` of "lp".
+        The operator's own parameters: ``norm_type=2`` of "lp", ``ignore=None`` of "mode".
 
     Returns
     -------

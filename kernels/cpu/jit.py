@@ -11,7 +11,7 @@ from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic, overload, register_jitable
 
-from .. import codecs, exact, point, window
+from .. import codecs, exact, point, ranks, window
 from ..window import Axis, Batch, Geometry
 from .cache import KernelCache, closure_key
 
@@ -30,6 +30,13 @@ SHARED = (
     point.reduce_row,
     point.reduce_window,
     point.divisor,
+    ranks.window_box,
+    ranks.survey,
+    ranks.ranked,
+    ranks.between,
+    ranks.next_above,
+    ranks.tally,
+    ranks.smallest,
 )
 
 
@@ -73,6 +80,11 @@ def _combine(red, a, b):
 @overload(point.finish)
 def _finish(red, acc, count):
     return red.instance_class.finish
+
+
+@overload(point.select)
+def _select(x, codec, red, box):
+    return red.instance_class.select
 
 
 @overload(point.decode)

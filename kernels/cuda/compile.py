@@ -90,6 +90,7 @@ def names(kernel: Kernel) -> dict[str, Any]:
         "seed": type(red).seed,
         "combine": type(red).combine,
         "finish": type(red).finish,
+        "select": getattr(type(red), "select", None),
         "decode": memory.half_decode if isinstance(x_codec, Half) else type(x_codec).decode,
         "encode": memory.half_encode if isinstance(y_codec, Half) else type(y_codec).encode,
         **memory.NAMES,

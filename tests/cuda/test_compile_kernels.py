@@ -16,8 +16,11 @@ KERNELS = {launch.kernel.name: (case, launch) for case, launch in reversed([(c, 
 EACH = pytest.mark.parametrize("name", KERNELS)
 
 # Reducers and codecs that ask for float64 or 64-bit division, by their part of a kernel's name.
-WANTS_FLOAT64 = ("mean_wide", "mean_int64", "mean_exact", "mean_known", "norm1_wide", "norm2_wide", "norm_any", "f64")
-WANTS_DIVISION = ("mean_exact", "mean_rounded", "_wide")
+WANTS_FLOAT64 = (
+    "mean_wide", "mean_int64", "mean_exact", "mean_known", "norm1_wide", "norm2_wide", "norm_any", "median_narrowed",
+    "median_wide", "f64",
+)  # fmt: skip
+WANTS_DIVISION = ("mean_exact", "mean_rounded", "median_exact", "median_rounded", "_wide")
 
 
 @EACH
@@ -55,7 +58,7 @@ def test_budget(budget):
 def test_every_engine_is_compiled():
     """The table reaches each kernel function of the package."""
     engines = {launch.kernel.engine.__name__ for _, launch in KERNELS.values()}
-    assert engines == {"point", "point_indices", "tile", "last", "plane"}
+    assert engines == {"point", "point_indices", "point_select", "tile", "last", "plane"}
 
 
 def _heavier(v):
