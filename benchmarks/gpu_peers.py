@@ -40,7 +40,7 @@ def copy_cuda(cupy: Any, case: Case, xs: Sequence[Any], stream: Any) -> Contende
     return Contender("copy", lambda i: pairs[i][1].data.copy_from_device_async(pairs[i][0].data, size, stream))
 
 
-def _torch_function(case: Case) -> Callable[[Any], Any]:
+def torch_function(case: Case) -> Callable[[Any], Any]:
     """PyTorch's public function for a case, of one (N, C, *spatial) tensor."""
     import torch
 
@@ -78,7 +78,7 @@ def torch_eager(cupy: Any, case: Case, xs: Sequence[Any], stream: Any) -> Conten
     import torch
 
     torch.set_grad_enabled(False)
-    return _torch_contender(case, xs, stream, "torch", _torch_function(case))
+    return _torch_contender(case, xs, stream, "torch", torch_function(case))
 
 
 def torch_compile(cupy: Any, case: Case, xs: Sequence[Any], stream: Any) -> Contender:
@@ -89,7 +89,7 @@ def torch_compile(cupy: Any, case: Case, xs: Sequence[Any], stream: Any) -> Cont
     torch.set_grad_enabled(False)
     # The limit on recompilations counts per code object, and every case's function has the same one.
     torch.compiler.reset()
-    compiled = torch.compile(_torch_function(case), dynamic=False, fullgraph=True)
+    compiled = torch.compile(torch_function(case), dynamic=False, fullgraph=True)
     return _torch_contender(case, xs, stream, "torch.compile", compiled)
 
 

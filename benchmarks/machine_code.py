@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.sass import Machine, divisions, doubles, machine
-from gpupool.backends.cuda_choose import Launch, Places, planned
+from gpupool.backends import cuda_large
+from gpupool.backends.cuda_choose import Launch, Places, outputs, planned
 from gpupool.geometry import contiguous_strides, out_order
 from gpupool.kernels.cuda.compile import cubin, short
 from gpupool.plan import make_plan
@@ -37,10 +38,12 @@ class Case(NamedTuple):
     shape: tuple[int, ...] = (32, 64, 112, 112)
     out_dtype: str | None = None
     indices: bool = False
+    positions: bool = False  # those alone, as where values and positions are laid out differently
     odd: bool = False  # a view that is not aligned for vectors
     nan_policy: str = "propagate"
     options: tuple = ()
     dilation: int = 1
+    output_size: Any = None  # of adaptive pooling
 
 
 NHWC = (32, 112, 112, 64)
@@ -60,14 +63,41 @@ def _cases() -> tuple[Case, ...]:
         rows += [Case(op, 3, 2, 0), Case(op, 2, 1), Case(op, 3, 3), Case(op, 4, 4), Case(op, 8, 8), Case(op, 5, 1, 2)]
         rows += [Case(op, (3,), (3,), shape=(32, 80, 4096)), Case(op, (2, 2, 2), (2, 2, 2), shape=(2, 32, 32, 64, 64))]
         rows += [Case(op, (3, 3, 3), (2, 2, 2), 1, shape=(2, 32, 32, 64, 64)), Case(op, 2, 2, odd=True)]
-        rows += [Case(op, 13, 1, 6, shape=(16, 256, 20, 20)), Case(op, None, None, shape=(64, 2048, 7, 7))]
+        rows += [
+            Case(op, 13, 1, 6, shape=(16, 256, 20, 20)),
+            Case(op, 31, 1, 15, "uint8"),
+            Case(op, None, None, shape=(64, 2048, 7, 7)),
+        ]
         rows += [Case(op, None, None, 0, "float32", "channels_last", (64, 56, 56, 256))]
-    rows += [Case("max", 3, 2, 1, t, indices=True) for t in ("float32", "float16")]
+    rows += [Case("max", 13, 1, 6, "float16"), Case("max", 13, 1, 6, "float32", "channels_last", NHWC)]
+    rows += [Case("max", 16, 16), Case("max", (9, 9, 9), 1, 4, shape=(2, 8, 64, 64, 64))]
+    rows += [Case("max", 5, 1, 6, dilation=3), Case("max", (31,), 1, 15, shape=(32, 80, 4096))]
+    rows += [Case("max", k, 2, p, t, indices=True) for k, p in ((2, 0), (3, 1)) for t in ("float32", "float16")]
+    rows += [
+        Case("max", 3, 1, 1, "uint8", indices=True),
+        Case("max", 3, 2, 2, indices=True, dilation=2),
+        Case("max", 2, 2, positions=True),
+    ]
+    rows += [
+        Case(op, None, None, dtype=t, output_size=7, shape=(64, 256, 40, 40), indices=i)
+        for op, t, i in (
+            ("max", "float32", False),
+            ("max", "float32", True),
+            ("max", "float16", False),
+            ("avg", "float32", False),
+            ("avg", "float16", False),
+            ("avg", "uint8", False),
+        )
+    ]
+    rows += [Case("max", None, None, output_size=(2**16 + 1,), shape=(3 * 2**17,))]
     rows += [Case("avg", 2, 2, dtype="uint8", out_dtype="uint8"), Case("avg", 2, 2, dtype="float32", out_dtype="uint8")]
     rows += [
         Case("avg", 2, 2, 1, "float32"),
         Case("max", 2, 2, shape=(33, 64, 1024, 1024)),
         Case("max", 2, 2, shape=(3 * 2**31,)),
+        Case("avg", None, None, 0, "uint8", shape=(1, 2**16, 2**16 + 16)),
+        Case("avg", None, None, 0, "float64", shape=WHOLE),
+        Case("avg", 13, 1, 6, "float64"),
     ]
     return tuple(rows)
 
@@ -116,16 +146,18 @@ BUDGETS = (
     Budget(Case("max", 2, 2, dtype="uint8"), 16),
     Budget(Case("max", 3, 2, 1), 80),
     Budget(Case("max", 3, 1, 1), 60),
+    Budget(Case("max", 2, 2, indices=True), 50),
+    Budget(Case("max", 3, 2, 1, indices=True), 100),
 )
 
 
-def launch_of(case: Case) -> Launch:
-    """What gpupool would launch for a case."""
+def launches_of(case: Case) -> list[Launch]:
+    """What gpupool would launch for a case, or for the first of its parts."""
     spatial = None if len(case.shape) == 1 else len(case.window) if isinstance(case.window, tuple) else 2
     request = Request(
-        "machine_code", case.op, case.window, case.stride, case.padding, case.dilation,
-        dtype=case.out_dtype, indices=case.indices,
-        spatial=spatial, data_format=case.layout, nan_policy=case.nan_policy, options=case.options,
+        "machine_code", case.op, case.window, case.stride, case.padding, case.dilation, dtype=case.out_dtype,
+        indices=case.indices or case.positions, spatial=spatial, data_format=case.layout,
+        output_size=case.output_size, nan_policy=case.nan_policy, options=case.options,
     )  # fmt: skip
     if case.dtype == "bfloat16":
         import ml_dtypes
@@ -137,37 +169,48 @@ def launch_of(case: Case) -> Launch:
     pitch = (*case.shape[:-1], case.shape[-1] + case.odd)
     strides = contiguous_strides(pitch, tuple(range(len(pitch))))
     y_strides = contiguous_strides(plan.out_shape, out_order(plan, strides))
-    return planned(plan, strides, y_strides, Places(dtype.itemsize * case.odd, 0)).runs[0][0]
+    places = Places(dtype.itemsize * case.odd, 0)
+    first = planned(plan, strides, y_strides, places, positions=case.positions).runs[0][0]
+    return [first] if first.then is None else [first, first.then]
+
+
+def launch_of(case: Case) -> Launch:
+    """The launch that reads a case's input."""
+    return launches_of(case)[0]
 
 
 def outputs_per_thread(launch: Launch) -> float:
     """Outputs that one thread computes; a fraction where several threads share one."""
     constants = dict(launch.kernel.constants)
     name = launch.kernel.engine.__name__
-    if name == "tile":
+    if name.startswith("tile"):
         return constants["TILE"]
     if name == "last":
         return constants["VECTOR"]
-    return 1 / constants["SLOTS"] if name == "plane" else 1
+    if name == "large":
+        return outputs(launch.geometry) / (launch.grid * launch.block)
+    return 1 / constants["SLOTS"] if name.startswith("plane") else 1
 
 
 def executed(launch: Launch, m: Machine) -> int:
     """Instructions that a thread executes at most: loops over a constant number of rows or taps count each round.
 
-    Loops of the plane and point kernels have no constant length and count once.
+    Loops of the plane and point kernels have no constant length and count once. The large kernel's loops are counted
+    by the formula that chooses its tile, whose numbers are the lengths of the loops in the machine code.
     """
     constants = dict(launch.kernel.constants)
+    if launch.kernel.engine.__name__ == "large":
+        return round(cuda_large.work_of(launch.geometry, launch.walk, constants) / launch.block)
     rounds = 1
-    if launch.kernel.engine.__name__ == "tile":
+    if launch.kernel.engine.__name__.startswith("tile"):
         rounds = constants["KD"]
     elif launch.kernel.engine.__name__ == "last":
         rounds = constants["KD"] * constants["KH"] * constants["KW"]
     return m.instructions + (rounds - 1) * sum(m.loops)
 
 
-def row(case: Case, cc: int, folder: Path | None) -> tuple[dict[str, Any], Machine]:
+def row(case: Case, launch: Launch, cc: int, folder: Path | None) -> tuple[dict[str, Any], Machine]:
     """One line of the report, and the machine code that it describes."""
-    launch = launch_of(case)
     code = cubin(launch.kernel, divmod(cc, 10))
     m = machine(code, launch.kernel.name)
     file = f"{launch.kernel.name}.sm_{cc}.cubin"
@@ -177,7 +220,7 @@ def row(case: Case, cc: int, folder: Path | None) -> tuple[dict[str, Any], Machi
     spills = m.frame_bytes + sum(n for o, n in m.opcodes.items() if o.startswith(("LDL", "STL")))
     return {
         "op": case.op, "window": case.window, "stride": case.stride, "padding": case.padding,
-        "dtype": case.dtype, "layout": case.layout, "variant": launch.kernel.name, "cc": cc,
+        "dilation": case.dilation, "dtype": case.dtype, "layout": case.layout, "variant": launch.kernel.name, "cc": cc,
         "registers": m.registers, "spill_bytes": spills, "instructions": m.instructions,
         "outputs_per_thread": per_thread, "executed": executed(launch, m),
         "executed_per_output": round(executed(launch, m) / per_thread, 1), "loops": len(m.loops),
@@ -199,10 +242,10 @@ def main(arguments: list[str] | None = None) -> int:
     print(
         f"{'variant':<62} {'regs':>4} {'spill':>5} {'instr':>5} {'out/thr':>7} {'per out':>7} {'load':>4} {'store':>5}"
     )
-    for case in CASES:
-        one, _ = row(case, options.cc, options.out)
-        if any(one["variant"] == r["variant"] for r in rows):
+    for case, launch in [(one, launch) for one in CASES for launch in launches_of(one)]:
+        if any(launch.kernel.name == r["variant"] for r in rows):
             continue
+        one, _ = row(case, launch, options.cc, options.out)
         rows.append(one)
         print(
             f"{one['variant']:<62} {one['registers']:>4} {one['spill_bytes']:>5} {one['instructions']:>5} "

@@ -40,6 +40,12 @@ def short_cases() -> Iterator[Case]:
         if dtype != "uint64":  # the checks are in float64, which cannot hold its means
             yield Case("avg", SHAPES[1], 2, 2, dtype=dtype)
     yield Case("global_avg", (1, 2, 200, 201))
+    for layout in ("channels_first", "channels_last"):
+        for op in ("max", "avg"):
+            yield Case(op, (2, 5, 40, 52), 13, 1, 6, layout=layout)
+            yield Case(op, (2, 5, 64, 70), 16, 16, layout=layout)
+    yield Case("max", (1, 2, 40, 52), 31, 2, 15, "uint8")
+    yield Case("max", (1, 2, 9, 20, 24), 9, 1, 4)
     yield Case("max", (2, 2, 129), 3, 2)
     yield Case("avg", (1, 2, 6, 7, 9), 2, 2)
 

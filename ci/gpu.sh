@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Tier 4, on a machine with a GPU: installs this tree (offline), runs the whole test table on device arrays, the memory
-# and race checkers, and the benchmarks. A failing part does not stop the others; the exit code says whether one failed.
-# Every part has a time budget; all of them together stay under 9 minutes.
+# Tier 4, on a machine with a GPU: installs this tree (offline), compiles on all cores what the rest will run, runs the
+# whole test table on device arrays, the memory and race checkers, and the benchmarks. A failing part does not stop the
+# others; the exit code says whether one failed. Every part has a time budget; all together stay under 9 minutes.
 # Results go to ${OUT:-benchmarks/results}; QUICK=1 leaves the checkers and the profile out.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 unset NUMBA_ENABLE_CUDASIM
+export XLA_PYTHON_CLIENT_PREALLOCATE=false TORCHINDUCTOR_COMPILE_THREADS=1
 
 out="${OUT:-benchmarks/results}"
 mkdir -p "$out"
@@ -31,13 +32,37 @@ not_run() { # name, reason
     summary+=("$(printf '%-10s %-8s %s' "$1" "not run" "$2")")
 }
 
+# Each library in a process of its own, at the same time. The properties are left to the cpu and simulator tiers: nearly
+# every example that Hypothesis draws has another window, which is another kernel to compile.
+library_tests() {
+    local library state=0 pids=()
+    for library in cupy numba torch jax; do
+        "$PYTHON" -m pytest tests --gpu -p no:cacheprovider --ignore=tests/test_properties.py -k "$library" \
+            >"$logs/$library" 2>&1 &
+        pids+=($!)
+    done
+    for library in cupy numba torch jax; do
+        local code=0
+        wait "${pids[0]}" || code=$?
+        pids=("${pids[@]:1}")
+        printf '\n-- tests on %s arrays\n' "$library"
+        tail -40 "$logs/$library"
+        if ((code == 5)); then
+            printf 'no test ran: %s is not installed or sees no GPU\n' "$library"
+        elif ((code)); then
+            state=1
+        fi
+    done
+    return "$state"
+}
+
 checkers() {
     local tool
     for tool in memcheck racecheck; do
         if [[ "${QUICK:-0}" == 1 ]]; then
             not_run "$tool" "QUICK=1"
         elif command -v compute-sanitizer >/dev/null; then
-            part "$tool" 45 compute-sanitizer --tool "$tool" --error-exitcode 9 "$PYTHON" -m benchmarks.short_run
+            part "$tool" 40 compute-sanitizer --tool "$tool" --error-exitcode 9 "$PYTHON" -m benchmarks.short_run
         else
             not_run "$tool" "compute-sanitizer is not installed"
         fi
@@ -48,7 +73,7 @@ plot() {
     if [[ ! -f "$stem.json" ]]; then
         not_run plot "the benchmark wrote no results"
     elif "$PYTHON" -c 'import matplotlib' 2>/dev/null; then
-        part plot 15 "$PYTHON" -m benchmarks.plot "$stem.json" -o "$stem.png"
+        part plot 10 "$PYTHON" -m benchmarks.plot "$stem.json" -o "$stem.png"
     else
         not_run plot "matplotlib is not installed"
     fi
@@ -60,7 +85,7 @@ profile() { # the row that is furthest from copy speed
     elif [[ ! -f "$stem.json" ]]; then
         not_run profile "the benchmark wrote no results"
     elif command -v ncu >/dev/null; then
-        part profile 35 ncu --clock-control none --section SpeedOfLight --section MemoryWorkloadAnalysis \
+        part profile 30 ncu --clock-control none --section SpeedOfLight --section MemoryWorkloadAnalysis \
             --section LaunchStats --section Occupancy --launch-count 3 \
             "$PYTHON" -m benchmarks.short_run --slowest "$stem.json"
     else
@@ -70,10 +95,11 @@ profile() { # the row that is furthest from copy speed
 
 main() {
     nvidia-smi
-    part install 40 "$PYTHON" -m pip install --quiet -e . --no-deps --no-build-isolation
-    part tests 200 "$PYTHON" -m pytest tests --gpu -p no:cacheprovider
+    part install 20 "$PYTHON" -m pip install --quiet -e . --no-deps --no-build-isolation
+    part compile 110 "$PYTHON" -m benchmarks.compile_ahead --torch
+    part tests 90 bash "$0" library_tests
     checkers
-    part bench 120 "$PYTHON" -m benchmarks.run --device cuda --seconds 90 --json "$stem.json"
+    part bench 175 "$PYTHON" -m benchmarks.run --device cuda --seconds 150 --json "$stem.json"
     plot
     profile
     printf '\n%-10s %-8s %s\n' part state time
@@ -82,4 +108,10 @@ main() {
     return "$failed"
 }
 
+logs="$(make_temporary_folder)"
+trap 'rm -rf "$logs"' EXIT
+if [[ "${1:-}" == library_tests ]]; then # what `timeout` can start
+    library_tests
+    exit
+fi
 main 2>&1 | tee "$stem.log"

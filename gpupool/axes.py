@@ -105,9 +105,11 @@ def resolve_axes(request: Request, shape: tuple[int, ...]) -> tuple[PooledAxis, 
     for a, size in zip(axes, n, strict=True):
         if size == 0:
             raise ValueError(f"axis {a} of x has no elements to pool: shape {shape}")
+    if request.output_size is not None:
+        return adaptive_axes(request.output_size, axes, n)
     word = "window" if request.spatial is None else "kernel_size"
     k = n if request.window is None else per_axis(word, request.window, axes, 1)
-    s = k if request.stride is None else per_axis("stride", request.stride, axes, 1)
+    s = k if request.stride in (None, ()) else per_axis("stride", request.stride, axes, 1)
     d = per_axis("dilation", request.dilation, axes, 1)
     pairs = padding_pairs(request, axes, n, k, s, d)
     resolved = []
@@ -116,6 +118,32 @@ def resolve_axes(request: Request, shape: tuple[int, ...]) -> tuple[PooledAxis, 
         one = PooledAxis(a, n[i], 0, k[i], s[i], d[i], before, after)
         resolved.append(check_axis(one, word, request.ceil_mode))
     return tuple(sorted(resolved))  # row-major in x, however the caller named them
+
+
+def adaptive_axes(output_size: Any, axes: tuple[int, ...], n: tuple[int, ...]) -> tuple[PooledAxis, ...]:
+    """The axes of adaptive pooling: `k` is the longest window. What divides evenly is an ordinary window."""
+    words = f"output_size must be a non-negative int or {len(axes)} of them, one per axis (None keeps its length)"
+    if isinstance(output_size, str):
+        raise TypeError(f"{words}, got {output_size!r}")
+    wanted = output_size if isinstance(output_size, tuple) else (output_size,) * len(axes)
+    if len(wanted) != len(axes):
+        raise ValueError(f"{words}, got {output_size!r}")
+    found = []
+    for a, size, out in zip(axes, n, wanted, strict=True):
+        out = size if out is None else out
+        if not isinstance(out, int):
+            raise TypeError(f"{words}, got {out!r} for axis {a}")
+        if out < 0 or out * size > LARGEST:
+            raise ValueError(f"{words}, and at most 2**62 divided by the length of its axis, got {out} for axis {a}")
+        k = rule.adaptive_longest(size, out) if out else size
+        found.append(PooledAxis(a, size, out, k, k if out > 1 else 1, 1, 0, 0))
+    return tuple(found)
+
+
+def window_rule(request: Request, pooled: tuple[PooledAxis, ...]) -> Any:
+    """The row of the window arithmetic: adaptive where an axis of adaptive pooling does not divide evenly."""
+    uneven = request.output_size is not None and any(a.out and a.n % a.out for a in pooled)
+    return rule.Adaptive() if uneven else rule.SLIDING
 
 
 def check_axis(a: PooledAxis, word: str, ceil_mode: bool) -> PooledAxis:

@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from .jobs import Job
 from .request import Request
 
 SIMULATED = "numba.cuda.simulator"
 ALWAYS_CUDA = ("cupy", "numba")  # libraries whose arrays with __cuda_array_interface__ are never anywhere else
+HOST_RUNNERS = {"run", "run_array_like"}  # NumPy arrays and what NumPy can read go together
 DLPACK_CPU, DLPACK_CUDA, DLPACK_CUDA_MANAGED = 1, 2, 13
 
 # Types whose every instance belongs to one backend. Others (a torch.Tensor may live anywhere) are asked at each call.
@@ -31,6 +33,22 @@ def run(x: Any, request: Request, out: Any) -> Any:
     if runner is None:
         runner = _find(x)
     return runner(x, request, out)
+
+
+def run_many(arrays: tuple[Any, ...], job: Job, out: Any) -> Any:
+    """Compute a job on the backend that all its arrays belong to."""
+    runners = [_runners.get(type(a)) or _find(a) for a in arrays]
+    runner = runners[0]
+    for name, a, other in zip(job.operands, arrays, runners, strict=True):
+        if other is runner:
+            continue
+        if {runner.__name__, other.__name__} != HOST_RUNNERS:
+            kinds = f"{type(arrays[0]).__name__} and {type(a).__name__}"
+            error = f"{job.operands[0]} and {name} must be arrays of one library on one device, got {kinds}"
+            raise TypeError(f"{job.request.name}: {error}")
+        runner = other if other.__name__ == "run_array_like" else runner
+    module = runner.__module__.rpartition(".")[2]
+    return _load(f"{module}_many", f"{runner.__name__}_many")(arrays, job, out)
 
 
 def _load(name: str, runner: str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from typing import NamedTuple
 
-from gpupool.kernels.window import Axis, Batch, Geometry
+from gpupool.kernels.window import Adaptive, Axis, Batch, Geometry
 
 from .axes import PooledAxis
 from .plan import Plan
@@ -97,6 +97,8 @@ def _merged(batch: list[Batch]) -> list[Batch]:
 
 def _axis(plan: Plan, a: PooledAxis, xs: int, ys: int) -> Axis:
     """A pooled axis with its strides and the positions that count in the divisor."""
+    if isinstance(plan.rule, Adaptive):
+        return Axis(a.n, a.out, a.k, s=a.out, d=1, before=0, count_from=0, count_to=a.n, xs=xs, ys=ys)
     include = plan.request.count_include_pad
     count_from, count_to = (-a.before, a.n + a.after) if include else (0, a.n)
     return Axis(a.n, a.out, a.k, a.s, a.d, a.before, count_from, count_to, xs, ys)

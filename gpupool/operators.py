@@ -90,7 +90,7 @@ OPERATORS = {
     row.name: row
     for row in (
         Operator(
-            "max", "the largest element", ("max_pool", "global_max_pool"),
+            "max", "the largest element", ("max_pool", "adaptive_max_pool", "global_max_pool"),
             extremes.max_reducer, AS_INPUT, indices=True, nan_policy=True,
         ),
         Operator(
@@ -98,7 +98,7 @@ OPERATORS = {
             extremes.min_reducer, AS_INPUT, indices=True, nan_policy=True,
         ),
         Operator(
-            "avg", "the mean", ("avg_pool", "global_avg_pool"),
+            "avg", "the mean", ("avg_pool", "adaptive_avg_pool", "global_avg_pool"),
             means.mean_reducer, FLOATING, divides=True, dtype=True, nan_policy=True,
         ),
         Operator(

@@ -12,8 +12,9 @@ import numpy as np
 
 from gpupool.kernels.codecs import input_codec, output_codec
 from gpupool.kernels.reducers import Wanted
+from gpupool.kernels.window import SLIDING
 
-from .axes import PooledAxis, pooled_shape, resolve_axes
+from .axes import PooledAxis, pooled_shape, resolve_axes, window_rule
 from .dtypes import is_float
 from .operators import check_operator, operator_of, parameters, result_dtype
 from .request import Request, fail
@@ -30,6 +31,7 @@ class Plan(NamedTuple):
     dtype: np.dtype
     out_dtype: np.dtype
     pooled: tuple[PooledAxis, ...]
+    rule: Any = SLIDING  # how windows lie: a row of `gpupool.kernels.window`
 
     @property
     def divides(self) -> bool:
@@ -58,9 +60,10 @@ def make_plan(request: Request, shape: tuple[int, ...], dtype: np.dtype) -> Plan
             )
     except (TypeError, ValueError) as error:
         fail(request, error)
+    rule = window_rule(request, pooled)
     # Indices are flat within all pooled axes, so those with a window of 1 stay; otherwise they are mere batch axes.
     kept = pooled if request.indices else tuple(busy)
-    return Plan(request, shape, pooled_shape(shape, pooled, request.keepdims), dtype, out_dtype, kept)
+    return Plan(request, shape, pooled_shape(shape, pooled, request.keepdims), dtype, out_dtype, kept, rule)
 
 
 def choose(plan: Plan, *, wide: bool) -> tuple[Any, Any, Any]:

@@ -12,6 +12,7 @@ class Request(NamedTuple):
     """One call's arguments, hashable. `window=None` takes whole axes; `spatial` counts axes by `data_format`.
 
     `op` is the name of a row of the table of operators; `options` are that operator's own parameters.
+    With an `output_size` the windows follow from it, and what is said of windows is not looked at.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Request(NamedTuple):
     axes: Any = None
     nan_policy: str = "propagate"
     options: tuple = ()
+    output_size: Any = None
 
 
 def fail(request: Request, error: Exception) -> NoReturn:

@@ -98,6 +98,21 @@ class Saturated(NamedTuple):
         return np.int64(r)
 
 
+class SaturatedSingle(NamedTuple):
+    """Saturated for a float32 that is a number, and up to 16 bits: four operations on vectors."""
+
+    lo: int
+    hi: int
+
+    @staticmethod
+    def encode(codec, value):
+        v = np.float32(value)
+        v = np.float32(codec.hi) if v > np.float32(codec.hi) else v
+        v = np.float32(codec.lo) if v < np.float32(codec.lo) else v
+        # Half to even by adding and taking off 1.5 * 2**23, which leaves no bits for fractions.
+        return np.int32((v + np.float32(12582912.0)) - np.float32(12582912.0))
+
+
 class SaturatedUnsigned(NamedTuple):
     """Saturated for uint64, whose range does not fit an int64."""
 
@@ -153,6 +168,8 @@ def output_codec(dtype, gives):
     """How results are stored as this NumPy dtype; `gives` says what a reducer finishes with (see `reducers`)."""
     if dtype.kind in "iu" and gives != "element":
         lo, hi = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        if gives == "single" and dtype.itemsize <= 2:
+            return SaturatedSingle(lo, hi)
         if dtype.name == "uint64":
             return SaturatedPairUnsigned() if gives == "pair" else SaturatedUnsigned()
         return SaturatedPair(lo, hi) if gives == "pair" else Saturated(lo, hi)

@@ -166,6 +166,10 @@ class ArgMax(NamedTuple):
     def unordered(loaded):
         return ArgMaxAnyOrder()
 
+    @staticmethod
+    def absent(loaded):
+        return lowest(loaded)
+
 
 class Max(NamedTuple):
     """Largest element."""
@@ -268,6 +272,10 @@ class ArgMin(NamedTuple):
     @staticmethod
     def unordered(loaded):
         return ArgMinAnyOrder()
+
+    @staticmethod
+    def absent(loaded):
+        return highest(loaded)
 
 
 class Min(NamedTuple):

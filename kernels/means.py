@@ -115,8 +115,36 @@ class MeanCompensated(NamedTuple):
         return (s if s == s else acc[0]) / np.float32(count)
 
 
+class MeanInt16(NamedTuple):
+    """Mean of bytes: exact int16 sum below 2**15, one float32 division."""
+
+    gives = "single"
+
+    @staticmethod
+    def accumulator(loaded):
+        return np.dtype(np.int16)
+
+    @staticmethod
+    def neutral(loaded):
+        return np.int16(0)
+
+    @staticmethod
+    def seed(red, v, at):
+        return np.int16(v)
+
+    @staticmethod
+    def combine(red, a, b):
+        return np.int16(a + b)
+
+    @staticmethod
+    def finish(red, acc, count):
+        return np.float32(acc) / np.float32(count)
+
+
 class MeanInt32(NamedTuple):
     """Mean of short integers: exact int32 sum below 2**23, one float32 division."""
+
+    gives = "single"
 
     @staticmethod
     def accumulator(loaded):
@@ -305,6 +333,8 @@ def mean_reducer(wanted):
         return MeanKnownOver() if wanted.override else MeanKnown()
     if dtype.kind in "biu":
         largest = taps * (1 if dtype.kind == "b" else 2 ** (8 * dtype.itemsize))
+        if largest <= 2**15 and out_dtype.itemsize <= 4:
+            return MeanInt16()
         if largest <= 2**23 and out_dtype.itemsize <= 4:
             return MeanInt32()
         if largest <= 2**52:

@@ -1,12 +1,11 @@
 """One output element from its window, whatever the window: the reference for every faster engine.
 
 Plain Python on flat memory. The CPU's loops and the CUDA kernels compile these same functions; `seed`, `combine`,
-`finish`, `decode` and `encode` stand for the reducer's and the codec's own functions, which each target binds.
+`finish`, `decode` and `encode` stand for the reducer's and the codec's own functions, `span` and `counted` for the
+window rule's, which each target binds.
 """
 
 from __future__ import annotations
-
-from .window import first_tap, tap_count, tap_range
 
 
 def seed(red, v, at):
@@ -39,6 +38,16 @@ def encode(codec, value):
     return type(codec).encode(codec, value)
 
 
+def span(rule, a, o):
+    """The window rule's span."""
+    return type(rule).span(rule, a, o)
+
+
+def counted(rule, a, o):
+    """The window rule's counted."""
+    return type(rule).counted(rule, a, o)
+
+
 def reduce_row(x, base, codec, red, w, start, taps, flat):
     """The taps of one window along its last axis; `base` and `flat` belong to position 0 of that row."""
     j0, j1 = taps
@@ -50,17 +59,20 @@ def reduce_row(x, base, codec, red, w, start, taps, flat):
     return acc
 
 
-def reduce_window(x, base, codec, red, g, od, oh, ow):
-    """The accumulator of window (od, oh, ow) of the plane whose element (0, 0, 0) lies at `base`.
+def reduce_window(x, base, codec, red, rule, g, od, oh, ow):
+    """The accumulator of window (od, oh, ow) of the plane whose element (0, 0, 0) lies at `base`."""
+    return reduce_spans(x, base, codec, red, g, span(rule, g.d, od), span(rule, g.h, oh), span(rule, g.w, ow))
+
+
+def reduce_spans(x, base, codec, red, g, span_d, span_h, span_w):
+    """The accumulator of the window with these spans.
 
     Rows are reduced first, then combined in row-major order: the first of equal elements still wins.
     """
-    sd = first_tap(od, g.d.s, g.d.before)
-    sh = first_tap(oh, g.h.s, g.h.before)
-    sw = first_tap(ow, g.w.s, g.w.before)
-    d0, d1 = tap_range(sd, 0, g.d.n, g.d.k, g.d.d)
-    h0, h1 = tap_range(sh, 0, g.h.n, g.h.k, g.h.d)
-    taps = tap_range(sw, 0, g.w.n, g.w.k, g.w.d)
+    sd, d0, d1 = span_d
+    sh, h0, h1 = span_h
+    sw, w0, w1 = span_w
+    taps = w0, w1
     pd = sd + d0 * g.d.d
     ph = sh + h0 * g.h.d
     acc = reduce_row(x, base + pd * g.d.xs + ph * g.h.xs, codec, red, g.w, sw, taps, (pd * g.h.n + ph) * g.w.n)
@@ -75,11 +87,8 @@ def reduce_window(x, base, codec, red, g, od, oh, ow):
     return acc
 
 
-def divisor(g, od, oh, ow):
+def divisor(rule, g, od, oh, ow):
     """What an average of window (od, oh, ow) is divided by."""
     if g.divisor != 0:
         return g.divisor
-    cd = tap_count(first_tap(od, g.d.s, g.d.before), g.d.count_from, g.d.count_to, g.d.k, g.d.d)
-    ch = tap_count(first_tap(oh, g.h.s, g.h.before), g.h.count_from, g.h.count_to, g.h.k, g.h.d)
-    cw = tap_count(first_tap(ow, g.w.s, g.w.before), g.w.count_from, g.w.count_to, g.w.k, g.w.d)
-    return cd * ch * cw
+    return counted(rule, g.d, od) * counted(rule, g.h, oh) * counted(rule, g.w, ow)

@@ -18,18 +18,15 @@ import numpy as np
 
 from . import means
 from .extremes import whole
-from .point import combine, decode, seed
+from .point import combine, decode, seed, span
 from .reducers import Wanted
-from .window import first_tap, tap_range
 
 
-def window_box(base, g, od, oh, ow):
+def window_box(base, rule, g, od, oh, ow):
     """The real elements of window (od, oh, ow): where the first lies, how many there are and how far apart, by axis."""
-    sd, sh = first_tap(od, g.d.s, g.d.before), first_tap(oh, g.h.s, g.h.before)
-    sw = first_tap(ow, g.w.s, g.w.before)
-    d0, d1 = tap_range(sd, 0, g.d.n, g.d.k, g.d.d)
-    h0, h1 = tap_range(sh, 0, g.h.n, g.h.k, g.h.d)
-    w0, w1 = tap_range(sw, 0, g.w.n, g.w.k, g.w.d)
+    sd, d0, d1 = span(rule, g.d, od)
+    sh, h0, h1 = span(rule, g.h, oh)
+    sw, w0, w1 = span(rule, g.w, ow)
     at = base + (sd + d0 * g.d.d) * g.d.xs + (sh + h0 * g.h.d) * g.h.xs + (sw + w0 * g.w.d) * g.w.xs
     return (at, d1 - d0, h1 - h0, w1 - w0, g.d.d * g.d.xs, g.h.d * g.h.xs, g.w.d * g.w.xs)
 
@@ -198,8 +195,8 @@ def _median_row(mean: Any) -> Any:
 MEDIANS = {
     mean: _median_row(mean)
     for mean in (
-        means.MeanWide, means.MeanNarrowed, means.MeanInt32, means.MeanInt64, means.MeanExact, means.MeanExactUnsigned,
-        means.MeanRounded, means.MeanRoundedUnsigned,
+        means.MeanWide, means.MeanNarrowed, means.MeanInt16, means.MeanInt32, means.MeanInt64, means.MeanExact,
+        means.MeanExactUnsigned, means.MeanRounded, means.MeanRoundedUnsigned,
     )
 }  # fmt: skip
 

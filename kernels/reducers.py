@@ -11,8 +11,11 @@ and for the host only, each but the first with the default that is named here:
     accumulator(loaded)    the accumulator's dtype for elements of dtype `loaded`, None for a tuple
     neutral(loaded)        an accumulator that changes no other, bit for bit; stands for padding in buffers (none)
     unordered(loaded)      the reducer of the same result for elements in any order, None if there is none (itself)
+    absent(loaded)         with positions: a value that no element loses to; results with it have the position of the
+                           window's first element (none: engines with positions leave absent taps out)
     picks                  whether the result is one of the elements, so that order decides between zeros (False)
     gives                  "element": stored as it is; "number": a float, which an integer dtype rounds and saturates;
+                           "single": a float32, finite, whose every half is exact;
                            "pair": an exact integer (high, low), see `exact` ("number")
 
 Windows are seeded from their first real element, so no operator needs a neutral value. The rows are in `extremes`,

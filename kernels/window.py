@@ -4,6 +4,9 @@ One pooled axis has `n` real elements at positions 0 .. n-1, padding around them
 apart (dilation) and start every `s` positions (stride). Window `o` has its taps at `first_tap(o) + j * d` for j in
 0 .. k-1. Padding is never data: taps outside 0 .. n-1 are absent.
 
+Where windows lie is a row, as the operators are: `Sliding` is the rule above, which every engine knows; `Adaptive`
+shares an axis among a given number of windows, and only the point engine takes it.
+
 The host calls these functions to plan; the kernels call the very same functions, compiled.
 """
 
@@ -13,7 +16,7 @@ from typing import NamedTuple
 
 
 class Axis(NamedTuple):
-    """One pooled axis as the kernels see it; strides are in elements."""
+    """One pooled axis as the kernels see it, by the rule `Sliding`; strides are in elements."""
 
     n: int  # real elements
     out: int  # windows
@@ -107,3 +110,70 @@ def empty_window(n, before, k, s, d, out):
     if out > 0 and first_tap(out - 1, s, before) >= n:
         return -(-(n + before) // s)
     return -1
+
+
+class Sliding(NamedTuple):
+    """Windows of k taps every s positions.
+
+    span(rule, a, o)     window `o` of axis `a`: (position of tap 0, first tap and end of the taps that are elements)
+    counted(rule, a, o)  how many of its taps enter the divisor of an average
+    part(a, start, stop) host only: the axis with windows start .. stop - 1 alone
+    reach(a)             host only: bounds of the integers that `span` and `counted` compute on the way
+    """
+
+    @staticmethod
+    def span(rule, a, o):
+        start = first_tap(o, a.s, a.before)
+        j0, j1 = tap_range(start, 0, a.n, a.k, a.d)
+        return start, j0, j1
+
+    @staticmethod
+    def counted(rule, a, o):
+        return tap_count(first_tap(o, a.s, a.before), a.count_from, a.count_to, a.k, a.d)
+
+    @staticmethod
+    def part(a, start, stop):
+        return a._replace(out=stop - start, before=a.before - start * a.s)
+
+    @staticmethod
+    def reach(a):
+        last = (a.out - 1) * a.s + extent(a.k, a.d)
+        return last + abs(a.before), a.n + 2 * a.d, abs(a.count_from), abs(a.count_to) + 2 * a.d + abs(a.before)
+
+
+SLIDING = Sliding()
+
+
+def adaptive_range(n, out, o):
+    """Window `o` of the `out` that share n elements: the half-open range of its positions (PyTorch's rule).
+
+    Windows overlap by one element where n is no multiple of `out`; each has one or more elements, also where out > n.
+    """
+    return o * n // out, ((o + 1) * n + out - 1) // out
+
+
+class Adaptive(NamedTuple):
+    """`a.s` windows share the axis; those of the axis are number `a.before` and following. `a.k` is the longest."""
+
+    @staticmethod
+    def span(rule, a, o):
+        start, stop = adaptive_range(a.n, a.s, a.before + o)
+        return start, 0, stop - start
+
+    @staticmethod
+    def counted(rule, a, o):
+        start, stop = adaptive_range(a.n, a.s, a.before + o)
+        return stop - start
+
+    @staticmethod
+    def part(a, start, stop):
+        return a._replace(out=stop - start, before=a.before + start)
+
+    @staticmethod
+    def reach(a):
+        return ((a.before + a.out + 1) * a.n + a.s,)
+
+
+def adaptive_longest(n, out):
+    """The length of the longest of `out` windows that share n elements, or one more."""
+    return n // out if n % out == 0 else n // out + 2

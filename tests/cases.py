@@ -7,6 +7,7 @@ few with `large=True` run compiled only.
 import rows_geometry
 import rows_operators
 import rows_values
+import rows_windows
 from fills import dtype_of
 
 FAMILIES = (
@@ -18,6 +19,7 @@ FAMILIES = (
     rows_geometry.dilation,
     rows_geometry.memory,
     rows_geometry.empty,
+    rows_windows.adaptive,
     rows_values.specials,
     rows_values.accuracy,
     rows_values.integers,

@@ -5,6 +5,7 @@ once to the result's format. Nothing here is fast and nothing is clever: it is r
 """
 
 import math
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -128,6 +129,13 @@ def pool(
     rows = resolve(x.shape, window, axes, stride, padding, dilation)
     pooled = [a for a, *_ in rows]
     windows = [axis_windows(x.shape[a], k, s, p, d, ceil_mode) for a, k, s, p, d in rows]
+    answer = pool_windows(x, op, pooled, windows, parameters, count_include_pad)
+    answer.taps = math.prod(k for _, k, *_ in rows)
+    return answer
+
+
+def pool_windows(x, op, pooled, windows, parameters, count_include_pad=True):
+    """Pool the windows that are listed for each pooled axis."""
     sizes = [x.shape[a] for a in pooled]
     grid = window_grid(windows, sizes, count_include_pad)
     last = range(-len(pooled), 0)
@@ -142,8 +150,24 @@ def pool(
     if answer.indices is not None:
         answer.indices = np.moveaxis(answer.indices.reshape(shape), last, pooled)
     answer.values = np.moveaxis(answer.values.reshape(shape), last, pooled)
-    answer.taps = math.prod(k for _, k, *_ in rows)
+    answer.taps = max((len(taps) for taps, _ in grid), default=0)
     return answer
+
+
+def adaptive_windows(n, out):
+    """The windows of one axis: all elements, as pieces [p, p + 1) of a line, that touch each of `out` equal parts."""
+    if n < 1:
+        raise Rejected(f"empty axis: {n}")
+    part = Fraction(n, out) if out else None
+    windows = [[p for p in range(n) if p + 1 > i * part and p < (i + 1) * part] for i in range(out)]
+    return [(window, len(window)) for window in windows]
+
+
+def adaptive(x, op, axes, output_size, dtype=None):
+    """Adaptive pooling over `axes`."""
+    wanted = [n if n is not None else x.shape[a] for a, n in zip(axes, output_size, strict=True)]
+    windows = [adaptive_windows(x.shape[a], n) for a, n in zip(axes, wanted, strict=True)]
+    return pool_windows(x, op, axes, windows, {"dtype": dtype})
 
 
 def output_shape(shape, window, *, axes=None, stride=None, padding=0, dilation=1, ceil_mode=False):
@@ -164,7 +188,10 @@ def call(name, x, **kwargs):
     count = int(name[-2])
     spatial_end = x.ndim - (kwargs.pop("data_format", "channels_first") == "channels_last")
     axes = tuple(range(spatial_end - count, spatial_end))
-    op = name.removeprefix("global_").partition("_")[0]
+    op = name.removeprefix("global_").removeprefix("adaptive_").partition("_")[0]
+    if name.startswith("adaptive"):
+        size = kwargs.pop("output_size")
+        return adaptive(x, op, axes, [size] * count if isinstance(size, int) else list(size), **kwargs)
     if not name.startswith("global"):
         return pool(x, op, per_axis(kwargs.pop("kernel_size"), count), axes=axes, **kwargs)
     keepdims = kwargs.pop("keepdims", True)

@@ -36,7 +36,7 @@ def test_case(backend, case):
     if indices is not None:
         assert backend.owns(indices)
         compare.assert_same_bits(backend.to_numpy(indices), answer.indices, "indices")
-    if backend.strides(x) is not None and case.arguments.get("keepdims", True) and 0 not in case.shape:
+    if backend.strides(x) is not None and case.arguments.get("keepdims", True) and answer.values.size:
         compare.assert_memory_order(*pooled_strides(backend, x, got), answer.values.dtype)
     assert np.ascontiguousarray(backend.to_numpy(x)).tobytes() == values.tobytes(), "the input was changed"
 

@@ -150,8 +150,10 @@ def test_functions_take_what_the_table_says(op):
     special = {word for other in OPERATORS.values() for word in other.takes}
     for family in row.families:
         taken = special & set(inspect.signature(getattr(gp, f"{family}2d")).parameters)
-        whole = {"return_indices", "count_include_pad", "divisor_override"} if "global" in family else set()
-        assert taken == set(row.takes) - whole, family
+        lacking = {"count_include_pad", "divisor_override"} if family.startswith(("global", "adaptive")) else set()
+        lacking |= {"return_indices"} if family.startswith("global") else set()
+        lacking |= {"nan_policy"} if family.startswith("adaptive") else set()
+        assert taken == set(row.takes) - lacking, family
 
 
 @pytest.mark.parametrize("row", table("rules"), ids=lambda row: "-".join(row[:5]))
@@ -162,6 +164,13 @@ def test_rule_table(row):
     np.testing.assert_array_equal(gp.avg_pool1d(x, k, s, padding, ceil, dilation=d), mean)
     np.testing.assert_array_equal(gp.avg_pool1d(x, k, s, padding, ceil, False, dilation=d), without)
     assert gp.output_shape((5,), (k,), stride=s, padding=padding, dilation=d, ceil_mode=ceil) == (len(highest),)
+
+
+@pytest.mark.parametrize("row", table("pytorch"), ids=lambda row: row[0])
+def test_what_is_accepted_beyond_pytorch(row):
+    """Each example runs."""
+    got = eval(row[1].strip("`"), {"gp": gp, "np": np, "x": np.arange(6.0)})
+    assert isinstance(got, np.ndarray)
 
 
 # -- README: signatures, commands, links -------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ ROWS = [
     *one_for_each("padding", (0.5, True, None), TypeError, "int"),
     *one_for_each("dilation", (1.0, "1", None, True), TypeError, "int"),
     *one_for_each("kernel_size", ((2, 2, 2), ()), ValueError, "2"),
-    *one_for_each("stride", ((1, 1, 1), ()), ValueError, "2"),
+    *one_for_each("stride", ((1, 1, 1),), ValueError, "2"),
     *one_for_each("dilation", ((1, 1, 1),), ValueError, "2"),
     *one_for_each("padding", ((1, 1, 1), ((1, 1),), ((1, 1, 1), (1, 1)), ((1,), (1,)), ((1, 1), 1)), ValueError, "2"),
     *one_for_each("padding", ("SAME", "full", ""), ValueError, "valid", "same", "same_lower"),
@@ -255,6 +255,11 @@ ROWS = [
 
 @pytest.mark.parametrize(("call", "exception", "words", "shape", "dtype"), ROWS)
 def test_error(backend, call, exception, words, shape, dtype):
+    """Every row."""
+    assert_error(backend, call, exception, words, shape, dtype)
+
+
+def assert_error(backend, call, exception, words, shape, dtype):
     """The message holds the words, in one line, and is NumPy's on every backend."""
     values = np.ones(shape, dtype)
     text = message(call, backend.array(values), exception)

@@ -64,9 +64,9 @@ class Call:
     def _prepare(self, layout: Layout) -> None:
         plan, request = self.plan, self.plan.request
         red, x_codec, y_codec = choose(plan, wide=True)
-        kinds = (_payload(plan.dtype), _payload(plan.out_dtype))
+        kinds = (payload(plan.dtype), payload(plan.out_dtype))
         register(red)
-        choice = choose_engine(layout.geometry, kinds, (x_codec, y_codec), red, request.indices)
+        choice = choose_engine(layout.geometry, kinds, (x_codec, y_codec), red, request.indices, plan.rule)
         self.item, self.out_item = plan.dtype.itemsize, plan.out_dtype.itemsize
         self.between, self.acc = choice.between, choice.acc
         addresses = 3 if request.indices else 2
@@ -106,7 +106,7 @@ class Call:
             run_pieces(lambda start, stop: entry(*addresses, packed, start, stop, *constants), units, piece)
 
 
-def _payload(dtype: np.dtype) -> np.dtype:
+def payload(dtype: np.dtype) -> np.dtype:
     """The dtype that kernels see: halves as their bits, bool as bytes."""
     if dtype.name in ("float16", "bfloat16"):
         return np.dtype(np.uint16)

@@ -12,7 +12,7 @@ from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.point import point, point_indices, point_select
 from gpupool.kernels.cpu.program import run_units
 from gpupool.kernels.reducers import neutral, selects, unordered
-from gpupool.kernels.window import Batch, Geometry, extent
+from gpupool.kernels.window import Geometry, Sliding, extent
 
 from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
 from .cpu_windows import windows_program
@@ -20,7 +20,6 @@ from .cpu_windows import windows_program
 # Taps in all outputs up to which the point engine runs: it needs no program and compiles in a fifth of the time. At 512
 # taps the two take equally long.
 SMALL_WORK = 512
-FEW_CHANNELS = 8
 
 
 class Stage(NamedTuple):
@@ -51,25 +50,25 @@ def work(g: Geometry) -> int:
 
 
 def choose_engine(
-    g: Geometry, kinds: tuple[np.dtype, np.dtype], codecs: tuple[Any, Any], red: Any, indices: bool
+    g: Geometry, kinds: tuple[np.dtype, np.dtype], codecs: tuple[Any, Any], red: Any, indices: bool, rule: Any
 ) -> Choice:
     """The engine for this geometry; `kinds` are the payload dtypes of x and y, `codecs` their codecs.
 
     Strides have no part in it: whatever the layout, taps combine in one order.
     """
     if indices:
-        constants = (*kinds, np.dtype(np.int64), *codecs, red)
-        return Choice((Stage(point_indices, jit.pack(g), constants, rows_of(g)),))
+        return Choice((Stage(point_indices, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     if selects(red):
-        return Choice((Stage(point_select, jit.pack(g), (*kinds, *codecs, red), rows_of(g)),))
+        return Choice((Stage(point_select, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     loaded = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
     acc = red.accumulator(loaded)
-    if acc is None or neutral(red, loaded) is None or work(g) <= SMALL_WORK:
-        return Choice((Stage(point, jit.pack(g), (*kinds, *codecs, red), rows_of(g)),))
+    slides = isinstance(rule, Sliding)
+    if acc is None or neutral(red, loaded) is None or not slides or work(g) <= SMALL_WORK:
+        return Choice((Stage(point, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     types = Types(*kinds, acc, *codecs, red, red, red)
     if is_whole(g) and unordered(red, loaded) is not None:
         return whole(g, types)
-    packed, units = windows_program(folded(parted(g)), types)
+    packed, units = windows_program(folded(g), types)
     return Choice((Stage(run_units, packed, (), units),))
 
 
@@ -86,19 +85,6 @@ def whole(g: Geometry, types: Types) -> Choice:
     packed2, units2 = whole_program(second_stage(g, parts), two, parts, divisor)
     stages = (Stage(run_units, packed, (), units), Stage(run_units, packed2, (), units2))
     return Choice(stages, g.outer.n * g.outer2.n * parts * g.inner.n, types.acc)
-
-
-def parted(g: Geometry) -> Geometry:
-    """Few interleaved channels with a stride, as an image has, become planes of their own with strided columns.
-
-    A row of 3 channels is otherwise dealt to its phases pixel by pixel. By planes, although each of them reads all
-    cache lines, an 8x8 maximum of a uint8 300x451 photograph takes 0.23 ms instead of 1.36, and a 2x2 maximum of a
-    float32 2160x3840 one 88 ms instead of 175 (2 cores of a 2.4 GHz EPYC, AVX2).
-    """
-    if g.inner.n == 1 or g.inner.n >= FEW_CHANNELS or g.w.s == 1 or (g.outer.n > 1 and g.outer2.n > 1):
-        return g
-    other = g.outer if g.outer2.n == 1 else g.outer2
-    return g._replace(outer=other, outer2=g.inner, inner=Batch(1, 0, 0))
 
 
 def folded(g: Geometry) -> Geometry:

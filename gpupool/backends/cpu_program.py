@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.kernels.cpu.passes import MOST_TAPS, Kind, Record, Types, fill_function, pass_function, zero_function
+from gpupool.kernels.cpu.passes import Kind, Record, Types, fill_function, pass_function, zero_function
 from gpupool.kernels.cpu.program import HEAD, Head
 
 # Strides that passes are compiled for: with constants, vector code picks the elements apart; else one by one.
-STEPS = (1, 2, 3, 4)
+PUTS = (1, 3, 4)  # the same for what passes write: lines, and interleaved colours
+COUNTS = (1, 2, 4, 8, 16)  # divisors that passes are compiled for: dividing by them is multiplying
+FEW = 8  # a loop shorter than this is not a vector loop
+STEPS = (1, 2, 3, 4, 6, 8)
 ALIGNMENT = 64
 
 
@@ -29,6 +32,10 @@ class Place(NamedTuple):
     def moved(self, plane: int = 0, row: int = 0, col: int = 0) -> Place:
         """The place that begins so many entries further on."""
         return self._replace(at=self.at + plane * self.plane + row * self.row + col * self.col)
+
+    def planed(self, rows: int) -> Place:
+        """The place with planes of so many rows, end to end."""
+        return self._replace(plane=rows * self.row)
 
     def scaled(self, row: int = 1, col: int = 1) -> Place:
         """Every so manieth row and column."""
@@ -117,22 +124,30 @@ class Program:
             Loop(extent.cols, src.col, dst.col, per_col * extent.chans),
             Loop(extent.chans, src.chan, dst.chan, per_col),
         ))  # fmt: skip
-        assert taps <= MOST_TAPS
+        colours = 1
+        if len(loops) > 1 and counts is None and loops[-1].n < FEW < loops[-2].n:
+            last = loops[-1]
+            if last.n in (3, 4) and (last.src, last.dst) == (src.item, dst.item):
+                colours = loops.pop().n
+            elif loops[-2].src // src.item in STEPS:
+                loops[-2:] = loops[:-3:-1]  # few channels: the long loop innermost
         inner = loops[-1]
         step, to, between = inner.src // src.item, inner.dst // dst.item, tap // src.item
         constant = step if step in STEPS else 0
-        literal_tap = between if constant > 1 and taps > 1 and 0 < between <= MOST_TAPS else 0
+        literal_tap = between if constant > 1 and taps > 1 and between in PUTS else 0
         if constant > 1 and taps > 1 and not literal_tap:
             constant = 0
         kind = Kind(
-            src.base == "x", dst.base == "y", taps, constant, literal_tap, int(to == 1), counts is not None
+            src.base == "x", dst.base == "y", taps if constant else 0, constant, literal_tap, to if to in PUTS else 0,
+            colours, count if counts is None and count in COUNTS else 0, counts is not None,
         )  # fmt: skip
         function = pass_function(kind, self.types)
         for skip, (outer, middle) in self._outer_loops(loops[:-1]):
             if counts is not None:
                 self.counts[len(self.ops)] = expanded
             self.ops.append((function, Record(
-                *outer, *middle, inner.n, step, to, between, src.at + skip.src, dst.at + skip.dst, count, skip.counts,
+                *outer, *middle, inner.n, step, to, between, taps, src.at + skip.src, dst.at + skip.dst, count,
+                skip.counts,
             )))  # fmt: skip
 
     def _outer_loops(self, loops: list[Loop]) -> Any:
@@ -157,13 +172,13 @@ class Program:
         inner = loops[-1]
         function = fill_function(self.types)
         for skip, (outer, middle) in self._outer_loops(loops[:-1]):
-            record = Record(*outer, *middle, inner.n, 0, inner.dst // dst.item, 0, 0, dst.at + skip.dst, 1, 0)
+            record = Record(*outer, *middle, inner.n, 0, inner.dst // dst.item, 0, 1, 0, dst.at + skip.dst, 1, 0)
             self.ops.append((function, record))
 
     def first_zeros(self, src: Place, dst: Place, planes: int, rows: Loop, cols: Loop) -> None:
         """Zeros among the results of whole planes become the first zeros of these rows and columns of theirs."""
         record = Record(
-            planes, src.plane, dst.plane, 0, rows.n, rows.src, 0, 0, cols.n, cols.src // src.item, 0, 0,
+            planes, src.plane, dst.plane, 0, rows.n, rows.src, 0, 0, cols.n, cols.src // src.item, 0, 0, 1,
             src.at, dst.at, 1, 0,
         )  # fmt: skip
         self.ops.append((zero_function(self.types), record))

@@ -8,8 +8,8 @@ whose buffers stay in the cache:
 2. down    the rows of each window combined;
 3. depth   the planes of each window combined; the last of the three finishes and stores.
 
-Taps combine in row-major order, so the first of equal elements wins as in the point engine. Up to eight taps are one
-pass. More are combined from shorter windows that share their work: 31 taps cost three passes.
+Taps combine in row-major order, so the first of equal elements wins as in the point engine. Up to four taps are one
+pass. More are combined from shorter windows that share their work: 31 maxima cost four passes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import NamedTuple
 import numpy as np
 
 from gpupool.kernels.codecs import Plain
-from gpupool.kernels.cpu.passes import MOST_TAPS, Types
+from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.window import Axis, Geometry, extent, first_tap, tap_count, tap_range
 
 from .cpu_program import Extent, Place, Program, Units, pack_units
-from .cpu_reduction import Emit, Reduction, Step
+from .cpu_reduction import MOST_TAPS, TAPS, Emit, Reduction, Step
 
 BAND_ELEMENTS = 8192  # accumulators in a buffer
 TILE_COLUMNS = 2048  # elements of a row, with their channels, that are pooled at a time
@@ -98,17 +98,18 @@ class Unit:
     `col, cols` where it concerns only some columns.
     """
 
-    def __init__(self, g: Geometry, types: Types, planes: int, band: Piece, tile: Piece) -> None:
+    def __init__(self, g: Geometry, types: Types, planes: int, band: Piece, tile: Piece, copies: Extent | None) -> None:
         self.g, self.types, self.planes, self.band, self.tile = g, types, planes, band, tile
         self.program = Program(types)
         item = types.x.itemsize
         first = -(g.d.before * g.d.xs + g.h.before * g.h.xs + g.w.before * g.w.xs)
         self.x = Place("x", first * item, item, g.outer2.xs * item, g.h.xs * item, g.w.xs * item, g.inner.xs * item)
         self.outputs = Extent(planes, band.out, tile.out, g.inner.n)
-        self.copied = not is_direct(g, types)
-        if self.copied:
-            self.copy_extent = Extent(planes, band.out if g.h.k == 1 else band.span, tile.span, g.inner.n)
-            self.copy = self.program.buffer(self.copy_extent)
+        if copies is not None:
+            self.copy_extent = copied(g, planes, band, tile)
+            room = self.program.buffer(copies)
+            self.copy = room._replace(row=self.copy_extent.cols * room.col).planed(self.copy_extent.rows)
+        self.copies = copies is not None
 
     def write(self, depth: Piece) -> Program:
         """The whole program."""
@@ -129,8 +130,8 @@ class Unit:
         return self.program
 
     def _deep(self, taps: list[Place], sink: Sink) -> None:
-        """Up to eight planes side by side are one more pass; more are combined eight at a time."""
-        slots = min(len(taps), MOST_TAPS)
+        """Up to four planes side by side are one more pass; more are combined four at a time."""
+        slots = min(len(taps), TAPS)
         stacked = self.outputs._replace(planes=slots * self.planes)
         banks = [self.program.buffer(stacked) for _ in range(2 if len(taps) > slots else 1)]
         step = self.planes * banks[0].plane
@@ -182,7 +183,7 @@ class Unit:
 
     def _across(self, x: Place, row: int, count: int, emit: Emit) -> None:
         """`count` rows from x on, the band's rows `row` and on, reduced across."""
-        if self.copied:
+        if self.copies:
             self._across_copy(x, row, count, emit)
         else:
             self._across_input(x, emit)
@@ -214,10 +215,15 @@ class Unit:
             Reduction(self.program, self.copy_extent).run(self.copy, step, last)
 
 
+def copied(g: Geometry, planes: int, band: Piece, tile: Piece) -> Extent:
+    """What a unit copies into a buffer with margins; without windows along rows, the rows of outputs only."""
+    return Extent(planes, band.out if g.h.k == 1 else band.span, tile.span, g.inner.n)
+
+
 def is_direct(g: Geometry, types: Types) -> bool:
     """Whether rows are reduced straight from the input: not if elements would be decoded often, or borders are wide."""
     w = g.w
-    if w.k > MOST_TAPS:
+    if w.k > TAPS and not (w.k == w.s <= MOST_TAPS and w.d == 1):
         return False
     if not isinstance(types.x_codec, Plain) and w.k > w.s:
         return False
@@ -253,18 +259,18 @@ def windows_program(g: Geometry, types: Types) -> tuple[np.ndarray, int]:
     bands, band_kinds = pieces(g.h, band)
     tiles, tile_kinds = pieces(g.w, cols)
     programs: dict[tuple[int, int, int, int], Program] = {}
-    prologue, filled = Program(types), 0
+    prologue, copies = Program(types), None
+    if not is_direct(g, types):  # one buffer for all units: what is filled at first must stay
+        spans = [copied(g, planes, b, t) for b in bands for t in tiles]
+        copies = Extent(planes, *(max(sizes) for sizes in list(zip(*spans, strict=True))[1:]))
+        prologue.fill(prologue.buffer(copies), copies)
     for at in product((1, 0) if groups > 1 else (1,), *(range(len(p)) for p in (depth_pieces, bands, tiles))):
         last, dk, bk, tk = at
         if not last and last_planes == planes:
             programs[at] = programs[1, dk, bk, tk]
             continue
-        unit = Unit(g, types, last_planes if last else planes, bands[bk], tiles[tk])
+        unit = Unit(g, types, last_planes if last else planes, bands[bk], tiles[tk], copies)
         programs[at] = unit.write(depth_pieces[dk])
-        if unit.copied and cols == g.w.out and unit.copy_extent.elements > filled:
-            filled = unit.copy_extent.elements
-            prologue.ops.clear()
-            prologue.fill(unit.copy, unit.copy_extent)
     xi, yi = types.x.itemsize, types.y.itemsize
     steps = (
         g.outer.xs * xi, g.outer.ys * yi, planes * g.outer2.xs * xi, planes * g.outer2.ys * yi,

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 try:
+    from gpupool.backends import cuda_launch
     from gpupool.backends.cuda_arrays import Library, View, library
     from gpupool.backends.cuda_choose import Places, payload, planned
-    from gpupool.backends.cuda_launch import SIMULATED, Prepared, PreparedSimulation, current_device, on_device
+    from gpupool.backends.cuda_launch import SIMULATED, current_device, on_device
 except ImportError as error:
     raise RuntimeError(
         f'gpupool needs numba-cuda and cuda-core to pool device arrays ({error}): pip install "gpupool[cuda13]", '
@@ -32,31 +33,43 @@ CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
 ALIGNMENT = 16  # bytes of the widest load
 
 _calls: dict[tuple, Call] = {}
-_launched = threading.local()
+
+
+class _Watch(threading.local):
+    """Where this thread's calls are noted, while somebody wants to know."""
+
+    calls: list[Call] | None = None
+
+
+_watch = _Watch()
 
 
 class Call:
     """One kind of call, ready to run: everything but the arrays' addresses."""
 
-    def __init__(self, request: Request, x: View, y_strides: tuple[int, ...] | None, y_phase: int) -> None:
+    def __init__(self, request: Request, x: View, outs: tuple[View, ...], positions: bool) -> None:
+        self.positions = positions  # y takes them, and there is nothing else
         self.plan = plan = make_plan(request, x.shape, x.dtype)
         self.device = x.device
         item = x.dtype.itemsize
         strides = tuple([s // item for s in x.strides])
         self.order = out_order(plan, strides)
-        if y_strides is None:
-            y_strides = contiguous_strides(plan.out_shape, self.order)
-        self.items = (item, plan.out_dtype.itemsize, INT64.itemsize)
+        self.y_dtype = INT64 if positions else plan.out_dtype
+        self.items = (item, self.y_dtype.itemsize, INT64.itemsize)
+        y_strides = contiguous_strides(plan.out_shape, self.order)
+        if outs:
+            y_strides = tuple([s // self.items[1] for s in outs[0].strides])
+        phases = (x.address % ALIGNMENT, *(y.address % ALIGNMENT for y in outs))
         self.runs: list[tuple[Any, int, int, int]] = []
         self.x_bytes = self.y_bytes = (0, 0)
         if 0 not in plan.out_shape:
             with compiling(request):
                 if SIMULATED and isinstance(request.op, Reducer):
                     request.op.verify()  # the simulator compiles nothing
-                self._prepare(x, strides, y_strides, y_phase)
+                self._prepare(x, strides, y_strides, Places(*phases) if outs else Places(phases[0], 0))
 
-    def _prepare(self, x: View, strides: tuple[int, ...], y_strides: tuple[int, ...], y_phase: int) -> None:
-        found = planned(self.plan, strides, y_strides, Places(x.address % ALIGNMENT, y_phase))
+    def _prepare(self, x: View, strides: tuple[int, ...], y_strides: tuple[int, ...], places: Places) -> None:
+        found = planned(self.plan, strides, y_strides, places, positions=self.positions)
         spans, lows = (found.layout.x_span, found.layout.y_span), (found.x_low, found.y_low)
         # The bytes that are touched, from and to, relative to the elements (0, ..., 0).
         self.x_bytes, self.y_bytes = (
@@ -66,7 +79,7 @@ class Call:
         for launch, at_x, at_y in found.runs:
             key = (launch.kernel.key, launch.geometry, launch.walk, launch.units)
             if key not in ready:
-                ready[key] = PreparedSimulation(launch) if SIMULATED else Prepared(launch, x.device or 0)
+                ready[key] = cuda_launch.prepared(launch, x.device)
             self.runs.append(
                 (ready[key], *(at * item for at, item in zip((at_x, at_y, at_y), self.items, strict=True)))
             )
@@ -80,7 +93,8 @@ class Call:
 
         `where` has y's strides in elements.
         """
-        _launched.call = self
+        if _watch.calls is not None:
+            _watch.calls.append(self)
         if SIMULATED:
             self._simulate(x, y, where)
             return
@@ -91,21 +105,22 @@ class Call:
         """Hand the simulator flat memory, and where in it each kernel's pointer points to."""
         plan, (_, y_item, i_item) = self.plan, self.items
         flat = [
-            (_flat(x, self.x_bytes, plan.dtype), -self.x_bytes[0]),
-            (_flat(y, self.y_bytes, plan.out_dtype), -self.y_bytes[0]),
+            (flat_memory(x, self.x_bytes, plan.dtype), -self.x_bytes[0]),
+            (flat_memory(y, self.y_bytes, self.y_dtype), -self.y_bytes[0]),
         ]
         if where is not None:
             touched = tuple(b // y_item * i_item for b in self.y_bytes)
-            flat.append((_flat(where, touched, INT64), -touched[0]))
+            flat.append((flat_memory(where, touched, INT64), -touched[0]))
         for run, *starts in self.runs:
             run([(a, (low + start) // a.itemsize) for (a, low), start in zip(flat, starts, strict=False)])
 
     def kernel_names(self) -> list[str]:
         """What a profiler shows for this call."""
-        return list(dict.fromkeys(run.launch.kernel.name for run, *_ in self.runs))
+        launches = [launch for run, *_ in self.runs for launch in (run.launch, run.launch.then) if launch is not None]
+        return list(dict.fromkeys(launch.kernel.name for launch in launches))
 
 
-def _flat(address: int, touched: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def flat_memory(address: int, touched: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """A simulator array's memory, from the lowest to the highest touched byte, as kernels see it."""
     item = dtype.itemsize
     shape = ((touched[1] - touched[0]) // item,)
@@ -189,7 +204,7 @@ def _run_checked(lib: Library, x: Any, request: Request, out: Any) -> Any:
     view = checked(request, lib, x)
     if out is not None:
         return _run_into(lib, x, view, request, out)
-    call = prepared(request, view, None)
+    call = prepared(request, view)
     plan = call.plan
     with usable(view.device):
         y = lib.empty(x, plan.out_shape, call.order, plan.out_dtype)
@@ -199,26 +214,28 @@ def _run_checked(lib: Library, x: Any, request: Request, out: Any) -> Any:
         return lib.result(y) if where is None else (lib.result(y), lib.result(where))
 
 
-def prepared(request: Request, x: View, y: View | None) -> Call:
-    """The call for arrays like these, made once."""
-    own = (x.shape, x.strides, x.dtype, x.device, x.readonly)
-    key: tuple = (request, own, x.address % ALIGNMENT)
-    if y is not None:
-        key = (*key, (y.shape, y.strides, y.dtype, y.device, y.readonly), y.address % ALIGNMENT)
+def prepared(request: Request, x: View, *outs: View, positions: bool = False) -> Call:
+    """The call for arrays like these, made once. With `positions`, those are all that it stores."""
+    key: tuple = (request, *_seen(x))
+    if outs:
+        key = (*key, *(part for y in outs for part in _seen(y)), *(("positions",) if positions else ()))
     try:
         call = _calls.get(key)
     except TypeError:  # an unhashable argument, which the plan refuses in words
         make_plan(request, x.shape, x.dtype)
         raise
     if call is None:
-        strides = None if y is None else tuple([s // y.dtype.itemsize for s in y.strides])
-        phase = 0 if y is None else y.address % ALIGNMENT
         with usable(x.device):
-            call = Call(request, x, strides, phase)
+            call = Call(request, x, outs, positions)
         if len(_calls) >= CACHED_CALLS:
             _calls.clear()
         _calls[key] = call
     return call
+
+
+def _seen(x: View) -> tuple[tuple, int]:
+    """What a call depends on, as `Library.key` gives it, but for the address of which only the alignment counts."""
+    return (x.shape, x.strides, x.dtype, x.device, x.readonly), x.address % ALIGNMENT
 
 
 def _run_into(lib: Library, x: Any, view: View, request: Request, out: Any) -> Any:
@@ -227,20 +244,24 @@ def _run_into(lib: Library, x: Any, view: View, request: Request, out: Any) -> A
     outs = _views(lib, x, plan, out)
     for y in outs:
         check_memory(plan, view, y)
-    y, where = outs[0], outs[1] if request.indices else None
-    if where is not None:
-        if overlap(y, where):
-            fail(request, ValueError("out must be two arrays that do not overlap in memory"))
-        if where.strides != tuple([s // y.dtype.itemsize * INT64.itemsize for s in y.strides]):
-            fail(
-                request,
-                ValueError("out must be two arrays of one memory layout (the same strides in elements) on a GPU"),
-            )
-    call = prepared(request, view, y)
-    if call.runs:
-        with usable(view.device):
-            call(lib.stream(x), view.address, y.address, None if where is None else where.address)
+    if request.indices and overlap(*outs):
+        fail(request, ValueError("out must be two arrays that do not overlap in memory"))
+    with usable(view.device):
+        for call, addresses in _calls_into(request, view, outs):
+            if call.runs:
+                call(lib.stream(x), view.address, *addresses)
     return out
+
+
+def _calls_into(request: Request, x: View, outs: tuple[View, ...]) -> list[tuple[Call, tuple[int, int | None]]]:
+    """The calls that fill `out`: one, or one for each array where values and positions are laid out differently."""
+    y, where = outs[0], outs[-1]
+    if not request.indices:
+        return [(prepared(request, x, y), (y.address, None))]
+    if [s // where.dtype.itemsize for s in where.strides] == [s // y.dtype.itemsize for s in y.strides]:
+        return [(prepared(request, x, y, where), (y.address, where.address))]
+    values = prepared(request._replace(indices=False), x, y)
+    return [(values, (y.address, None)), (prepared(request, x, where, positions=True), (where.address, None))]
 
 
 def _views(lib: Library, x: Any, plan: Plan, out: Any) -> tuple[View, ...]:
@@ -284,11 +305,14 @@ def overlap(x: View, y: View) -> bool:
 
 @contextlib.contextmanager
 def recorded() -> Iterator[list[str]]:
-    """The names of the kernels that this thread's last call in the block ran."""
+    """The names of the kernels that this thread's calls in the block ran, each once."""
     names: list[str] = []
-    _launched.call = None
-    yield names
-    names += _launched.call.kernel_names() if _launched.call else []
+    before, _watch.calls = _watch.calls, []
+    try:
+        yield names
+        names += dict.fromkeys(name for call in _watch.calls for name in call.kernel_names())
+    finally:
+        _watch.calls = before
 
 
 def kernel_name(function: str, x: Any, **arguments: Any) -> str:

@@ -3,8 +3,10 @@
 | kernel | when |
 | --- | --- |
 | plane | one window takes in each whole plane: a group of threads reduces it through shared memory |
+| plane_parts, plane_joined | the same for a few large planes: several blocks reduce each, a second launch joins them |
 | last | small constant windows, channels last: vectors of channels |
 | tile | small constant windows, rows contiguous: a tile of outputs a thread, vector loads where rows are aligned |
+| large | larger and dilated windows, where that takes fewer instructions: a tile of outputs a block, shared memory |
 | point | everything else: any window, dilation, strides, positions |
 """
 
@@ -15,23 +17,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda_tiles
+from gpupool.backends import cuda_large, cuda_tiles
 from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
+from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cuda.compile import Kernel
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
-from gpupool.kernels.cuda.plane import plane
-from gpupool.kernels.cuda.point import point, point_indices, point_select
+from gpupool.kernels.cuda.plane import plane, plane_joined, plane_parts
+from gpupool.kernels.cuda.point import point, point_indices, point_positions, point_select
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import selects, unordered
-from gpupool.kernels.window import Axis, Geometry, extent, first_tap, tap_count, tap_range
+from gpupool.kernels.window import Axis, Geometry, Sliding, first_tap, tap_count, tap_range
 from gpupool.plan import Plan, choose
 
 INT32 = 2**31 - 1
 LARGEST_LAUNCH = INT32 // 2  # output elements: so that thread numbers, rounded up to whole blocks, fit 32 bits
 THREADS = 256
+POSITION_BYTES = 8
 WARP = 32
+# Whole planes are cut where fewer blocks than BLOCKS would run (8 for each of an H200's 132 multiprocessors), into
+# parts of PART elements at least: their results are loaded once more.
+BLOCKS, PART = (4, 64) if SIMULATED else (1056, 1 << 14)
 
 
 class Launch(NamedTuple):
@@ -45,10 +52,12 @@ class Launch(NamedTuple):
     units: int
     x_start: int
     y_start: int
+    then: Launch | None = None  # what joins the accumulators that this one leaves in memory
+    scratch: int = 0  # how many those are
 
 
 class Operator(NamedTuple):
-    """What is computed on what: the reducer, the codecs, the dtypes and their payload types, and positions or not."""
+    """What is computed on what: the reducer, codecs, dtypes and payload types, positions or not, how windows lie."""
 
     red: Any
     x_codec: Any
@@ -58,6 +67,8 @@ class Operator(NamedTuple):
     x_type: str
     y_type: str
     indices: bool
+    rule: Any
+    positions: bool = False  # and nothing else
 
 
 class Places(NamedTuple):
@@ -65,15 +76,20 @@ class Places(NamedTuple):
 
     x: int
     y: int
+    where: int = 0
+
+    def moved(self, op: Operator, x: int, y: int) -> Places:
+        """The same so many elements further on."""
+        items = (op.x_dtype.itemsize, op.y_dtype.itemsize, POSITION_BYTES)
+        return Places(*((at + n * item) % 16 for at, n, item in zip(self, (x, y, y), items, strict=True)))
 
 
-def index_bits(g: Geometry) -> int:
+def index_bits(g: Geometry, rule: Any) -> int:
     """Width of positions and counts: 32 bits unless an axis, a window or a divisor needs more."""
     largest = [g.outer.n, g.outer2.n, g.inner.n]
     positions = taps = 1
     for a in (g.d, g.h, g.w):
-        last = (a.out - 1) * a.s + extent(a.k, a.d)
-        largest += [last + abs(a.before), a.n + 2 * a.d, abs(a.count_from), abs(a.count_to) + 2 * a.d + abs(a.before)]
+        largest += rule.reach(a)
         positions, taps = positions * a.n, taps * a.k
     fits = max(*largest, outputs(g)) <= INT32 // 2 and max(positions, taps) <= INT32
     return 32 if fits else 64
@@ -84,10 +100,10 @@ def outputs(g: Geometry) -> int:
     return g.outer.n * g.outer2.n * g.inner.n * g.d.out * g.h.out * g.w.out
 
 
-def parts(g: Geometry) -> list[tuple[Geometry, int, int]]:
+def parts(g: Geometry, rule: Any) -> list[tuple[Geometry, int, int]]:
     """The geometry in parts of at most LARGEST_LAUNCH outputs each, with their offsets in x and y.
 
-    A part of a pooled axis keeps the whole input: its windows are moved by a negative padding.
+    A part of a pooled axis keeps the whole input: its windows are moved, by a negative padding where they slide.
     """
     if outputs(g) <= LARGEST_LAUNCH:
         return [(g, 0, 0)]
@@ -98,12 +114,12 @@ def parts(g: Geometry) -> list[tuple[Geometry, int, int]]:
     halves = []
     for start, stop in ((0, half), (half, lengths[name])):
         if isinstance(whole, Axis):
-            piece: Any = whole._replace(out=stop - start, before=whole.before - start * whole.s)
+            piece: Any = rule.part(whole, start, stop)
             at_x = 0
         else:
             piece, at_x = whole._replace(n=stop - start), start * whole.xs
         changed: dict[str, Any] = {name: piece}
-        for one, x, y in parts(g._replace(**changed)):
+        for one, x, y in parts(g._replace(**changed), rule):
             halves.append((one, x + at_x, y + start * whole.ys))
     return halves
 
@@ -117,20 +133,28 @@ class Planned(NamedTuple):
     y_low: int
 
 
-def planned(plan: Plan, strides: tuple[int, ...], y_strides: tuple[int, ...], places: Places) -> Planned:
-    """The launches for arrays with these strides in elements, at these addresses modulo 16."""
+def planned(
+    plan: Plan, strides: tuple[int, ...], y_strides: tuple[int, ...], places: Places, *, positions: bool = False
+) -> Planned:
+    """The launches for arrays with these strides in elements, at these addresses modulo 16.
+
+    With `positions`, the result y is of positions only.
+    """
     layout = make_layout(plan, strides, y_strides)
     red, x_codec, y_codec = choose(plan, wide=False)
-    x_dtype, y_dtype = plan.dtype, plan.out_dtype
+    x_dtype, y_dtype = plan.dtype, np.dtype(np.int64) if positions else plan.out_dtype
+    y_codec = Plain() if positions else y_codec
     payloads = payload(x_dtype), payload(y_dtype)
-    op = Operator(red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1], plan.request.indices)
+    op = Operator(
+        red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1], plan.request.indices,
+        plan.rule, positions,
+    )  # fmt: skip
     low = lowest(plan.shape, strides), lowest(plan.out_shape, y_strides)
     offset_bits = 32 if max(layout.x_span, layout.y_span) <= INT32 else 64
     runs = []
     for x_start, y_start in layout.starts:
         at_x, at_y = x_start + low[0], y_start + low[1]
-        there = Places((places.x + at_x * plan.dtype.itemsize) % 16, (places.y + at_y * plan.out_dtype.itemsize) % 16)
-        for launch in launches(op, layout.geometry, offset_bits, there):
+        for launch in launches(op, layout.geometry, offset_bits, places.moved(op, at_x, at_y)):
             runs.append((launch, at_x + launch.x_start, at_y + launch.y_start))
     return Planned(layout, tuple(runs), *low)
 
@@ -150,10 +174,9 @@ def walk_flags(walk: Walk) -> tuple[tuple[str, Any], ...]:
 def launches(op: Operator, g: Geometry, offset_bits: int, places: Places) -> list[Launch]:
     """Every launch for one geometry."""
     found = []
-    for part, at_x, at_y in parts(g):
-        shifted = Places((places.x + at_x * op.x_dtype.itemsize) % 16, (places.y + at_y * op.y_dtype.itemsize) % 16)
-        chosen = _whole(op, part, offset_bits, shifted) or _constant(op, part, offset_bits, shifted)
-        launch = chosen or _any(op, part, offset_bits)
+    for part, at_x, at_y in parts(g, op.rule):
+        shifted = places.moved(op, at_x, at_y)
+        launch = _fast(op, part, offset_bits, shifted) or _any(op, part, offset_bits)
         found.append(launch._replace(x_start=launch.x_start + at_x, y_start=launch.y_start + at_y))
     return found
 
@@ -161,7 +184,7 @@ def launches(op: Operator, g: Geometry, offset_bits: int, places: Places) -> lis
 def _kernel(op: Operator, engine: Any, bits: int, offset_bits: int, constants: tuple, label: str = "") -> Kernel:
     return Kernel(
         engine, op.red, op.x_codec, op.y_codec, op.x_type, op.y_type, bits, max(bits, offset_bits), constants,
-        THREADS, label,
+        THREADS, label, op.rule,
     )  # fmt: skip
 
 
@@ -174,20 +197,44 @@ def _launch(kernel: Kernel, g: Geometry, walk: Walk, count: int) -> Launch:
 def _any(op: Operator, g: Geometry, offset_bits: int) -> Launch:
     """The point kernel, which can do everything."""
     walk = Walk(cut(g.inner.n), cut(g.w.out), cut(g.h.out), cut(g.d.out), cut(g.outer2.n))
-    engine = point_indices if op.indices else point_select if selects(op.red) else point
-    kernel = _kernel(op, engine, index_bits(g), offset_bits, walk_flags(walk))
+    engine = point_select if selects(op.red) else point
+    engine = point_positions if op.positions else point_indices if op.indices else engine
+    kernel = _kernel(op, engine, index_bits(g, op.rule), offset_bits, walk_flags(walk))
     return _launch(kernel, g, walk, outputs(g))
+
+
+def _fast(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
+    """A kernel for windows that slide, if there is one for these."""
+    if not isinstance(op.rule, Sliding):
+        return None
+    chosen = _whole(op, g, offset_bits, places) or _constant(op, g, offset_bits, places)
+    return chosen or _large(op, g, offset_bits, places)
 
 
 def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
     """A kernel with the window as constants, if there is one for it."""
-    if op.indices or index_bits(g) != 32:
+    if index_bits(g, op.rule) != 32 or op.positions:
         return None
-    choice = cuda_tiles.choose_last(op, g, places) or cuda_tiles.choose_tile(op, g, places)
+    choice = None if op.indices else cuda_tiles.choose_last(op, g, places)
+    choice = choice or cuda_tiles.choose_tile(op, g, places)
     if choice is None:
         return None
     kernel = _kernel(op, choice.engine, 32, offset_bits, choice.constants + walk_flags(choice.walk), choice.label)
     return _launch(kernel, g, choice.walk, choice.units)
+
+
+def _large(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
+    """The kernel for large windows, where it does less than the point kernel."""
+    if op.indices or index_bits(g, op.rule) != 32:
+        return None
+    choice = cuda_large.choose_large(op, g, places)
+    if choice is None:
+        return None
+    g, tiling, constants, label = choice
+    walk, blocks = cuda_large.walk_of(g, tiling), cuda_large.tiles(tiling, g)
+    kernel = _kernel(op, cuda_large.large, 32, offset_bits, constants + walk_flags(walk), label)
+    kernel = dataclasses.replace(kernel, threads=cuda_large.BLOCK)
+    return Launch(kernel, blocks, cuda_large.BLOCK, g, walk, blocks, 0, 0)
 
 
 # -- whole planes ------------------------------------------------------------------------------------------------------
@@ -208,33 +255,99 @@ def _whole(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launc
         for a, s in zip(axes, starts, strict=True):
             divisor *= tap_count(s, a.count_from, a.count_to, a.k, a.d)
     d, h, w = merged(axes)
-    taps, units = d.n * h.n * w.n, g.outer.n * g.outer2.n * g.inner.n
     g = g._replace(d=d, h=h, w=w, divisor=divisor)
-    bits = index_bits(g)
-    if taps < 8 or bits != 32:
+    return _planes(op._replace(red=red), g, offset_bits, places)
+
+
+def _planes(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
+    """The launch for whole planes, in one step or, where they are few and large, in two."""
+    taps = g.d.n * g.h.n * g.w.n
+    bits = index_bits(g, op.rule)
+    if taps < 8 or (bits == 64 and taps <= INT32):
         return None  # a few elements are one thread's work
-    lanes = g.inner.n > 1 and abs(w.xs) != 1
-    vector = 1
-    if d.n * h.n == 1 and w.xs == 1:
-        vector = cuda_tiles.widest(
-            places.x, op.x_dtype.itemsize, taps, cuda_tiles.steps(g, "xs", "outer", "outer2", "inner")
-        )
-        while taps % vector:
-            vector //= 2
-    slots, per_block = group(taps // vector, units, lanes)
-    types = accumulator(red, decoded(op), np.int32)
+    types = accumulator(op.red, decoded(op), np.int64 if bits == 64 else np.int32)
     if len(types) > 2:
         return None
+    team, size = _team(op, g, places, types)
+    if bits == 64 or size < taps:
+        return _in_parts(op, g, (bits, offset_bits), team, size, types)
     walk = Walk(cut(g.inner.n), cut(1), cut(1), cut(1), cut(g.outer2.n))
+    return _plane(op, plane, g, (bits, offset_bits), team, walk, types)
+
+
+def _team(op: Operator, g: Geometry, places: Places, types: tuple[Any, ...]) -> tuple[Group, int]:
+    """The threads that reduce a plane, and how many of its elements they reduce together: all, or a part."""
+    taps, units, item = g.d.n * g.h.n * g.w.n, g.outer.n * g.outer2.n * g.inner.n, op.x_dtype.itemsize
+    lanes = g.inner.n if g.inner.n > 1 and abs(g.w.xs) != 1 else 0
+    vector = wide = 1
+    if g.d.n * g.h.n == 1 and g.w.xs == 1:
+        wide = cuda_tiles.widest(places.x, item, taps, cuda_tiles.steps(g, "xs", "outer", "outer2", "inner"))
+    free = cuda_tiles.regroups(op, types)
+    while vector * 2 * item <= 16 and (vector * 2 <= wide or not free) and taps % (vector * 2) == 0:
+        vector *= 2
+    if free:
+        slots, per_block = group(taps, vector, units, lanes)
+        size = part_size(taps, -(-units // per_block), slots * vector)
+    else:  # by the plane's size alone, so that no memory layout changes a bit
+        slots = 8 if SIMULATED else 32 if taps <= 2048 else 256
+        per_block = min(lanes or THREADS // slots, 2 * THREADS // slots, 2 if SIMULATED else WARP)
+        size = taps if taps < 2 * PART else whole(PART, slots * vector)
+    return Group(slots, per_block, vector, vector > 1 and vector <= wide, lanes > 0), size
+
+
+class Group(NamedTuple):
+    """The threads of a block that reduces planes: `slots` for each of `units` results, neighbours first with lanes."""
+
+    slots: int
+    units: int
+    vector: int
+    wide: bool  # vectors are loaded at once
+    lanes: bool
+
+
+def _plane(
+    op: Operator, engine: Any, g: Geometry, bits: tuple[int, int], group: Group, walk: Walk, types: tuple[Any, ...]
+) -> Launch:
+    """One launch of a kernel that reduces in groups of threads."""
+    units, threads = g.outer.n * g.outer2.n * g.inner.n * walk.w.n, group.slots * group.units
     constants = (
-        ("UNITS", per_block), ("SLOTS", slots), ("VECTOR", vector), ("BLOCK", slots * per_block),
-        ("BLOCK1", slots * per_block if len(types) == 2 else 1), ("LANES", lanes),
+        ("UNITS", group.units), ("SLOTS", group.slots), ("VECTOR", group.vector), ("BLOCK", threads),
+        ("BLOCK1", threads if len(types) == 2 else 1), ("LANES", group.lanes), ("WIDE", group.wide),
         ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)), *walk_flags(walk),
     )  # fmt: skip
-    label = f"{slots}x{per_block}" + ("_last" if lanes else f"_v{vector}")
-    kernel = _kernel(op._replace(red=red), plane, bits, offset_bits, constants, label)
-    kernel = dataclasses.replace(kernel, threads=slots * per_block)
-    return Launch(kernel, -(-units // per_block), slots * per_block, g, walk, units, 0, 0)
+    label = f"{group.slots}x{group.units}" + ("_last" if group.lanes else f"_v{group.vector if group.wide else 1}")
+    label += f"_by{group.vector}" if group.vector > 1 and not group.wide else ""
+    kernel = dataclasses.replace(_kernel(op, engine, *bits, constants, label), threads=threads)
+    return Launch(kernel, -(-units // group.units), threads, g, walk, units, 0, 0)
+
+
+def _in_parts(
+    op: Operator, g: Geometry, bits: tuple[int, int], group: Group, size: int, types: tuple[Any, ...]
+) -> Launch:
+    """Two launches: each part of each plane to an accumulator, then each plane's accumulators to its result."""
+    count = -(-(g.d.n * g.h.n * g.w.n) // size)
+    walk = Walk(cut(g.inner.n), cut(count, size), cut(1), cut(1), cut(g.outer2.n))
+    first = _plane(op, plane_parts, g, bits, group, walk, types)
+    c = g.inner.n
+    joined = g._replace(
+        outer=g.outer._replace(xs=g.outer2.n * count * c), outer2=g.outer2._replace(xs=count * c),
+        inner=g.inner._replace(xs=1), d=g.d._replace(n=1), h=g.h._replace(n=1), w=g.w._replace(n=count, xs=c),
+    )  # fmt: skip
+    walk = walk._replace(w=cut(1))
+    join = Group(4, 2, 1, False, False) if SIMULATED else Group(WARP, THREADS // WARP, 1, False, False)
+    then = _plane(op, plane_joined, joined, (32, 64 if max(bits) == 64 else 32), join, walk, types)
+    return first._replace(then=then, scratch=first.units)
+
+
+def part_size(taps: int, blocks: int, unit: int) -> int:
+    """Elements of a plane that one group of threads reduces: all, or a multiple of `unit` where blocks are few."""
+    parts = min(taps // PART, -(-BLOCKS // blocks))
+    return taps if parts < 2 else whole(-(-taps // parts), unit)
+
+
+def whole(n: int, unit: int) -> int:
+    """n rounded up to a multiple."""
+    return -(-n // unit) * unit
 
 
 def merged(axes: tuple[Axis, Axis, Axis]) -> tuple[Axis, Axis, Axis]:
@@ -251,13 +364,15 @@ def merged(axes: tuple[Axis, Axis, Axis]) -> tuple[Axis, Axis, Axis]:
     return d, h, w
 
 
-def group(taps: int, units: int, lanes: bool) -> tuple[int, int]:
-    """Threads for one output, and outputs of one block; both powers of two."""
+def group(taps: int, vector: int, units: int, lanes: int) -> tuple[int, int]:
+    """Threads for one output, a power of two, and outputs of one block; `lanes` neighbours in memory, if not 0."""
     if SIMULATED:
-        return (4, 4) if lanes else ((8, 2) if taps < 32 else (16, 1))
-    if lanes:  # a warp of neighbours; few outputs get more threads each
-        return (32, 32) if units < 2**14 and taps > 2**12 else (8, 32)
-    if taps <= 1024:
+        return (4, min(lanes, 4)) if lanes else ((8, 2) if taps < 32 * vector else (16, 1))
+    if lanes >= WARP:  # a warp of neighbours; few outputs get more threads each
+        return (32, WARP) if units < 2**14 and taps > 2**12 else (8, WARP)
+    if lanes:  # one pixel's channels after another, without gaps
+        return 1 << ((THREADS // lanes).bit_length() - 1), lanes
+    if taps <= 1024 * vector:
         return 32, 8
-    # Few planes: a block is all that a plane gets, so it is as large as a block may be.
-    return (1024, 1) if units <= 512 and taps >= 8192 else (256, 1)
+    # Few planes that are too small for parts: a block is all that a plane gets, so it is as large as a block may be.
+    return (1024, 1) if units <= 512 and 8192 * vector <= taps < 2 * PART else (256, 1)

@@ -1,7 +1,7 @@
 """Launching: compiled kernels by the driver on the caller's stream, or the same source in Numba's simulator.
 
 A prepared launch holds its packed arguments; a call writes the array addresses into them and starts the kernel. Nothing
-here synchronises, allocates device memory or copies.
+here copies or synchronises, and device memory is allocated only between two launches that belong together.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from gpupool.backends.cuda_choose import Launch
 from gpupool.kernels.cuda.compile import Kernel, cubin, simulated
 from gpupool.kernels.cuda.memory import SIMULATED
 
-_lock = threading.RLock()
+POOL_BYTES = 1 << 22  # what a pool of ours keeps from the driver
+
+lock = threading.RLock()
 _functions: dict[tuple, tuple[Any, int]] = {}
 
 
@@ -113,7 +115,7 @@ class on_device:
 def load(kernel: Kernel, device: int) -> int:
     """The handle of a kernel in a device's primary context, which is current."""
     key = (kernel.key, device)
-    with _lock:
+    with lock:
         found = _functions.get(key)
         if found is None:
             from cuda.core import ObjectCode
@@ -178,31 +180,96 @@ class Prepared:
             raise CudaUnavailable(f"{self.launch.kernel.name}: launch failed: {code.name} ({int(code)})")
 
 
+@functools.cache
+def memory_pool(device: int) -> Any:
+    """A pool of our own on a device, which keeps what was given back; None where the device has no pools."""
+    cu = driver()
+    if not check(cu.cuDeviceGetAttribute(cu.CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED, device)):
+        return None
+    wanted = cu.CUmemPoolProps()
+    wanted.allocType = cu.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
+    wanted.location.type = cu.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
+    wanted.location.id = device
+    pool = check(cu.cuMemPoolCreate(wanted))
+    kept = cu.cuuint64_t(POOL_BYTES)
+    check(cu.cuMemPoolSetAttribute(pool, cu.CUmemPool_attribute.CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, kept))
+    return pool
+
+
+def scratch_bytes(launch: Launch) -> tuple[int, int]:
+    """Bytes of the accumulators between two launches: where the second part of each begins, and all of them."""
+    constants = dict(launch.kernel.constants)
+    first = -(-launch.scratch * np.dtype(constants["ACC0"]).itemsize // 256) * 256
+    second = launch.scratch * np.dtype(constants["ACC1"]).itemsize if constants["PARTS"] == 2 else 0
+    return first, first + second
+
+
+class PreparedPair:
+    """Two launches with accumulators in memory between them, which is allocated in the stream's own order.
+
+    So it is safe on any number of streams, and inside a graph it becomes part of the graph. Devices without memory
+    pools allocate at once, and wait before they give the memory back.
+    """
+
+    def __init__(self, launch: Launch, device: int) -> None:
+        assert launch.then is not None
+        self.launch = launch
+        self.first, self.second = Prepared(launch, device), Prepared(launch.then, device)
+        self.other, self.bytes = scratch_bytes(launch)
+        self.pool = memory_pool(device)
+
+    def __call__(self, stream: int, x: int, y: int, _where: int | None) -> None:
+        """Start both kernels on a stream."""
+        cu = driver()
+        if self.pool is None:
+            scratch = int(check(cu.cuMemAlloc(self.bytes)))
+        else:
+            scratch = int(check(cu.cuMemAllocFromPoolAsync(self.bytes, self.pool, stream)))
+        try:
+            self.first(stream, x, scratch, scratch + self.other)
+            self.second(stream, scratch, scratch + self.other, y)
+        finally:
+            check(cu.cuMemFree(scratch) if self.pool is None else cu.cuMemFreeAsync(scratch, stream))
+
+
+def prepared(launch: Launch, device: int | None) -> Any:
+    """A launch, or a pair, ready to run."""
+    if SIMULATED:
+        return PreparedSimulation(launch)
+    return (Prepared if launch.then is None else PreparedPair)(launch, device or 0)
+
+
 class PreparedSimulation:
     """The same for Numba's simulator, which runs one kernel at a time and takes flat NumPy memory."""
 
     def __init__(self, launch: Launch) -> None:
         self.launch = launch
         self.kernel = simulated(launch.kernel)
+        self.then = None if launch.then is None else PreparedSimulation(launch.then)
 
     def __call__(self, memories: list[tuple[np.ndarray, int]]) -> None:
-        """Run the kernel to its end."""
+        """Run the kernel to its end, and the one that belongs to it."""
         from gpupool.kernels.cuda.memory_simulated import Flat
 
         launch = self.launch
-        with _lock:
+        if self.then is not None:
+            constants, (x, y) = dict(launch.kernel.constants), memories
+            parts = [(np.zeros(launch.scratch, constants[name]), 0) for name in ("ACC0", "ACC1")]
+            memories = [x, *parts]
+        with lock:
             self.kernel[launch.grid, launch.block](
                 *[Flat(*m) for m in memories], launch.geometry, launch.walk, launch.units
             )
+        if self.then is not None:
+            self.then([*parts, y])
 
 
 __all__ = [
     "SIMULATED",
     "CudaUnavailable",
-    "Prepared",
-    "PreparedSimulation",
     "check",
     "device_of",
     "driver",
     "on_device",
+    "prepared",
 ]

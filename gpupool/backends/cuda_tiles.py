@@ -9,8 +9,9 @@ import numpy as np
 from gpupool.kernels.cuda.last import last
 from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.tile import tile
+from gpupool.kernels.cuda.tile_indices import tile_indices
 from gpupool.kernels.cuda.walk import Walk, cut
-from gpupool.kernels.reducers import neutral
+from gpupool.kernels.reducers import neutral, picks
 from gpupool.kernels.window import Axis, Geometry, first_tap, tap_count
 
 WIDEST = 16  # bytes of one load or store
@@ -61,10 +62,27 @@ def decoded(op: Any) -> Any:
     return np.zeros(1, op.x_type)[0]
 
 
+def regroups(op: Any, types: tuple[Any, ...]) -> bool:
+    """Whether elements may be combined in any grouping: nobody can tell from the result.
+
+    Sums in the result's own floating-point type are the exception: they are grouped alike for every memory layout.
+    """
+    first = np.dtype(types[0])
+    return picks(op.red) or len(types) == 2 or first.kind in "iu" or first.itemsize > op.y_dtype.itemsize
+
+
+def absent_tap(op: Any, loaded: np.dtype) -> Any:
+    """The accumulator that stands for taps outside the input; None where the operator has none."""
+    if not op.indices:
+        return neutral(op.red, loaded)
+    value = getattr(op.red, "absent", None)
+    return None if value is None else (value(loaded), np.int32(0))
+
+
 def common_constants(op: Any, g: Geometry) -> tuple[tuple[str, Any], ...] | None:
     """What both engines are bound to; None where the operator has no neutral element."""
     sample = decoded(op)
-    absent = neutral(op.red, sample.dtype)
+    absent = absent_tap(op, sample.dtype)
     if absent is None:
         return None
     types = accumulator(op.red, sample, np.int32)
@@ -180,4 +198,7 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     )  # fmt: skip
     edges = ("w" if check_w else "") + ("h" if check_h else "")
     label = f"{window_label(g)}_t{th}x{tw}_v{vector}" + (f"_edges_{edges}" if edges else "")
+    if op.indices:
+        store = widest(places.where, 8, tw, steps(g, "ys", "outer", "outer2", "inner", "d", "h")) if store > 1 else 1
+        return Choice(tile_indices, (*constants, *own, ("STORE_WHERE", store)), label, walk, units)
     return Choice(tile, constants + own, label, walk, units)

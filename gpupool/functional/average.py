@@ -10,9 +10,18 @@ from gpupool.request import Request, flag, hashable, ints, window_ints
 from .whole import whole_request
 
 
-def _avg_window(
-    name: str, spatial: int, geometry: tuple, ceil: Any, include: Any, divisor: Any, dtype: Any, nan: Any, layout: str
+def avg_window(
+    name: str,
+    spatial: int,
+    geometry: tuple,
+    ceil: Any,
+    include: Any,
+    divisor: Any,
+    dtype: Any,
+    layout: str,
+    nan: str = "propagate",
 ) -> Request:
+    """The request of a window that slides."""
     window, stride, padding, dilation = geometry
     return Request(
         name, "avg", window_ints("kernel_size", window), ints("stride", stride), ints("padding", padding),
@@ -77,8 +86,8 @@ def avg_pool2d(
     array([[3.25, 2.75]])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = _avg_window(
-        "avg_pool2d", 2, geometry, ceil_mode, count_include_pad, divisor_override, dtype, nan_policy, data_format
+    request = avg_window(
+        "avg_pool2d", 2, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format, nan_policy
     )
     return run(x, request, out)
 
@@ -105,8 +114,8 @@ def avg_pool1d(
     array([3., 1.])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = _avg_window(
-        "avg_pool1d", 1, geometry, ceil_mode, count_include_pad, divisor_override, dtype, nan_policy, data_format
+    request = avg_window(
+        "avg_pool1d", 1, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format, nan_policy
     )
     return run(x, request, out)
 
@@ -133,8 +142,8 @@ def avg_pool3d(
     array([[[3.5]]])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = _avg_window(
-        "avg_pool3d", 3, geometry, ceil_mode, count_include_pad, divisor_override, dtype, nan_policy, data_format
+    request = avg_window(
+        "avg_pool3d", 3, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format, nan_policy
     )
     return run(x, request, out)
 

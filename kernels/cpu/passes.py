@@ -16,7 +16,7 @@ import numpy as np
 
 from ..codecs import Plain
 from ..point import combine, decode, encode, finish, seed
-from .jit import c_function, fetch, pointer, put
+from .jit import c_function, fetch, fetch_alone, pointer, put
 
 MOST_TAPS = 8  # of one pass
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
@@ -52,6 +52,7 @@ class Record(NamedTuple):
     step: int  # its steps in elements, where the pass has no constant for them
     put: int
     tap: int
+    taps: int
     src: int  # where the first elements lie
     dst: int
     count: int  # divisor of an average; with counts, what they are multiplied with
@@ -66,10 +67,12 @@ class Kind(NamedTuple):
 
     loads: bool  # reads the input, rather than accumulators
     stores: bool  # writes results, rather than accumulators
-    taps: int
+    taps: int  # 0: the record's
     step: int  # elements between two of the innermost loop; 0: the record's
     tap: int  # elements between two taps; 0: the record's
     put: int  # elements between two of the innermost loop in the target; 0: the record's
+    chans: int  # neighbours that each entry of the innermost loop consists of
+    count: int  # the divisor; 0: the record's
     counted: bool  # one divisor for each entry of the innermost loop
 
 
@@ -88,45 +91,76 @@ class Types(NamedTuple):
 
 def pass_function(kind: Kind, types: Types) -> int:
     """The address of the C function (record, x, y, buffers) for these constants."""
-    loads, stores, k, s, t, d, counted = kind
-    src_type, dst_type = types.x if loads else types.acc, types.y if stores else types.acc
-    red, seeder, finisher = types.red, types.seeder if loads else KEPT, types.finisher if stores else KEPT
-    plain, stored = types.x_codec if loads else PLAIN, types.y_codec if stores else PLAIN
+    src_type, dst_type = types.x if kind.loads else types.acc, types.y if kind.stores else types.acc
+    seeder, finisher = types.seeder if kind.loads else KEPT, types.finisher if kind.stores else KEPT
+    plain, stored = types.x_codec if kind.loads else PLAIN, types.y_codec if kind.stores else PLAIN
+    make = constant_pass if kind.taps > 0 else any_pass
+    return c_function(make(kind, (src_type, plain, seeder), (dst_type, stored, finisher), types.red))
 
-    def run_pass(record, x, y, buffers):
+
+def any_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
+    """Any number of taps at any steps, one element at a time."""
+    loads, stores, _, _, _, _, _, _, counted = kind
+    (src_type, codec, seeder), (dst_type, stored, finisher) = source, target
+
+    def run_any(record, x, y, buffers):
         p = pointer(record, INT64)
-        read, write = (x if loads else buffers) + p[12], (y if stores else buffers) + p[13]
-        n, count = p[8], p[14]
-        step, tap, to = s if s > 0 else p[9], t if t > 0 else p[11], d if d > 0 else p[10]
+        read, write = (x if loads else buffers) + p[13], (y if stores else buffers) + p[14]
+        step, to, tap = p[9], p[10], p[11]
         for r in range(p[0]):
             for q in range(p[4]):
                 src = pointer(read + r * p[1] + q * p[5], src_type)
                 dst = pointer(write + r * p[2] + q * p[6], dst_type)
-                counts = pointer(record + p[15] + r * p[3] + q * p[7], INT32)
-                for i in range(n):
-                    at = i * step
-                    v = seed(seeder, decode(plain, fetch(src, at)), 0)
-                    if k > 1:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + tap)), 0))
-                    if k > 2:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 2 * tap)), 0))
-                    if k > 3:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 3 * tap)), 0))
-                    if k > 4:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 4 * tap)), 0))
-                    if k > 5:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 5 * tap)), 0))
-                    if k > 6:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 6 * tap)), 0))
-                    if k > 7:
-                        v = combine(red, v, seed(seeder, decode(plain, fetch(src, at + 7 * tap)), 0))
-                    if counted:
-                        put(dst, i * to, encode(stored, finish(finisher, v, count * fetch(counts, i))))
-                    else:
-                        put(dst, i * to, encode(stored, finish(finisher, v, count)))
+                counts = pointer(record + p[16] + r * p[3] + q * p[7], INT32)
+                for i in range(p[8]):
+                    v = seed(seeder, decode(codec, fetch_alone(src, i * step)), 0)
+                    for j in range(1, p[12]):
+                        v = combine(red, v, seed(seeder, decode(codec, fetch_alone(src, i * step + j * tap)), 0))
+                    divisor = p[15] * fetch(counts, i) if counted else p[15]
+                    put(dst, i * to, encode(stored, finish(finisher, v, divisor)))
         return 0
 
-    return c_function(run_pass)
+    return run_any
+
+
+def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
+    """A given number of taps, in full vectors."""
+    loads, stores, k, s, t, d, chans, fixed, counted = kind
+    (src_type, codec, seeder), (dst_type, stored, finisher) = source, target
+
+    def run_pass(record, x, y, buffers):
+        p = pointer(record, INT64)
+        read, write = (x if loads else buffers) + p[13], (y if stores else buffers) + p[14]
+        n, count = p[8], fixed if fixed > 0 else p[15]
+        tap, to = t if t > 0 else p[11], d if d > 0 else p[10]
+        for r in range(p[0]):
+            for q in range(p[4]):
+                src = pointer(read + r * p[1] + q * p[5], src_type)
+                dst = pointer(write + r * p[2] + q * p[6], dst_type)
+                counts = pointer(record + p[16] + r * p[3] + q * p[7], INT32)
+                for i in range(n):
+                    for c in range(chans):
+                        at = i * s + c
+                        v = seed(seeder, decode(codec, fetch(src, at)), 0)
+                        if k > 1:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + tap)), 0))
+                        if k > 2:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 2 * tap)), 0))
+                        if k > 3:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 3 * tap)), 0))
+                        if k > 4:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 4 * tap)), 0))
+                        if k > 5:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 5 * tap)), 0))
+                        if k > 6:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 6 * tap)), 0))
+                        if k > 7:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 7 * tap)), 0))
+                        divisor = count * fetch(counts, i) if counted else count
+                        put(dst, i * to + c, encode(stored, finish(finisher, v, divisor)))
+        return 0
+
+    return run_pass
 
 
 def fill_function(types: Types) -> int:
@@ -138,7 +172,7 @@ def fill_function(types: Types) -> int:
         n, to = p[8], p[10]
         for r in range(p[0]):
             for q in range(p[4]):
-                dst = pointer(buffers + p[13] + r * p[2] + q * p[6], acc_type)
+                dst = pointer(buffers + p[14] + r * p[2] + q * p[6], acc_type)
                 for i in range(n):
                     put(dst, i * to, neutral)
         return 0
@@ -158,11 +192,11 @@ def zero_function(types: Types) -> int:
     def run_zero(record, x, y, buffers):
         p = pointer(record, INT64)
         for r in range(p[0]):
-            dst = pointer(y + p[13] + r * p[2], y_type)
+            dst = pointer(y + p[14] + r * p[2], y_type)
             if decode(out, dst[0]) == 0:
                 found = False
                 for q in range(p[4]):
-                    src = pointer(x + p[12] + r * p[1] + q * p[5], x_type)
+                    src = pointer(x + p[13] + r * p[1] + q * p[5], x_type)
                     for i in range(p[8]):
                         if not found and decode(codec, src[i * p[9]]) == 0:
                             dst[0] = encode(out, finish(finisher, seed(seeder, decode(codec, src[i * p[9]]), 0), 1))

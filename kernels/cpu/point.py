@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from ..point import decode, divisor, encode, finish, reduce_window, select  # noqa: F401 (decode: named by inlined functions)
+import numpy as np
+
+from ..point import decode, divisor, encode, finish, reduce_window, select  # noqa: F401 (named by inlined functions)
 from ..ranks import window_box
 from .jit import inlined, kernel, pointer, unpack
+
+INT64 = np.dtype(np.int64)
 
 
 @inlined
@@ -19,41 +23,41 @@ def row_offsets(g, row):
 
 
 @kernel
-def point(x_address, y_address, packed, start, stop, x_type, y_type, x_codec, y_codec, red):
+def point(x_address, y_address, packed, start, stop, x_type, y_type, x_codec, y_codec, red, rule):
     """Output rows start .. stop - 1."""
     x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpack(packed)
     for row in range(start, stop):
         at_x, at_y, od, oh = row_offsets(g, row)
         for ow in range(g.w.out):
-            count = divisor(g, od, oh, ow)
+            count = divisor(rule, g, od, oh, ow)
             for i in range(g.inner.n):
-                acc = reduce_window(x, at_x + i * g.inner.xs, x_codec, red, g, od, oh, ow)
+                acc = reduce_window(x, at_x + i * g.inner.xs, x_codec, red, rule, g, od, oh, ow)
                 y[at_y + ow * g.w.ys + i * g.inner.ys] = encode(y_codec, finish(red, acc, count))
 
 
 @kernel
-def point_select(x_address, y_address, packed, start, stop, x_type, y_type, x_codec, y_codec, red):
+def point_select(x_address, y_address, packed, start, stop, x_type, y_type, x_codec, y_codec, red, rule):
     """The same for reducers that look at all elements of a window at once."""
     x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpack(packed)
     for row in range(start, stop):
         at_x, at_y, od, oh = row_offsets(g, row)
         for ow in range(g.w.out):
             for i in range(g.inner.n):
-                box = window_box(at_x + i * g.inner.xs, g, od, oh, ow)
+                box = window_box(at_x + i * g.inner.xs, rule, g, od, oh, ow)
                 acc, count = select(x, x_codec, red, box)
                 y[at_y + ow * g.w.ys + i * g.inner.ys] = encode(y_codec, finish(red, acc, count))
 
 
 @kernel
-def point_indices(x_address, y_address, i_address, packed, start, stop, x_type, y_type, i_type, x_codec, y_codec, red):
+def point_indices(x_address, y_address, i_address, packed, start, stop, x_type, y_type, x_codec, y_codec, red, rule):
     """The same for reducers that give an element and its position, stored apart; both outputs have one layout."""
     x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpack(packed)
-    where = pointer(i_address, i_type)
+    where = pointer(i_address, INT64)
     for row in range(start, stop):
         at_x, at_y, od, oh = row_offsets(g, row)
         for ow in range(g.w.out):
             for i in range(g.inner.n):
-                acc = reduce_window(x, at_x + i * g.inner.xs, x_codec, red, g, od, oh, ow)
+                acc = reduce_window(x, at_x + i * g.inner.xs, x_codec, red, rule, g, od, oh, ow)
                 at = at_y + ow * g.w.ys + i * g.inner.ys
                 value, position = finish(red, acc, 1)
                 y[at] = encode(y_codec, value)

@@ -14,9 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..cache import CUDA_SOURCES, cache_folder, code_digest, read, write
 from ..codecs import Half
-from ..window import Axis, Batch, Geometry
+from ..window import SLIDING, Axis, Batch, Geometry, Sliding
 from . import memory
 from .bind import Binding
 from .operators import STORAGE
@@ -42,11 +44,14 @@ class Kernel:
     constants: tuple[tuple[str, Any], ...] = ()
     threads: int = 256
     label: str = ""  # the constants in words, for the name
+    rule: Any = SLIDING  # how windows lie; only the point engine takes another
+
+    signature = None  # the types of the arguments, where they are others than below
 
     @functools.cached_property
     def key(self) -> tuple:
         """All that distinguishes kernels: NamedTuples of different classes are equal, so their types are named."""
-        parts = tuple((type(p), tuple(p)) for p in (self.red, self.x_codec, self.y_codec))
+        parts = tuple((type(p), tuple(p)) for p in (self.red, self.x_codec, self.y_codec, self.rule))
         types = (self.x_type, self.y_type, self.index_bits, self.offset_bits)
         return (self.engine, *parts, *types, self.constants, self.threads)
 
@@ -55,7 +60,8 @@ class Kernel:
         """What a profiler shows: the configuration."""
         elements = short(self.x_type, self.x_codec)
         stored = short(self.y_type, self.y_codec)
-        words = ["gpupool", self.engine.__name__, self.label, _snake(type(self.red).__name__), elements]
+        rule = "" if isinstance(self.rule, Sliding) else _snake(type(self.rule).__name__)
+        words = ["gpupool", self.engine.__name__, rule, self.label, self.operator, elements]
         if stored != elements:
             words.append(f"to_{stored}")
         if self.offset_bits == 64:
@@ -63,9 +69,15 @@ class Kernel:
         return "_".join(word for word in words if word)
 
     @property
-    def indices(self) -> bool:
-        """Whether the kernel also stores positions."""
-        return "where" in self.engine.__code__.co_varnames[: self.engine.__code__.co_argcount]
+    def pointers(self) -> tuple[str, ...]:
+        """The names of the arguments that are memory: those before the geometry `g`."""
+        names = self.engine.__code__.co_varnames[: self.engine.__code__.co_argcount]
+        return names[: names.index("g")]
+
+    @property
+    def operator(self) -> str:
+        """The reducer's name."""
+        return _snake(type(self.red).__name__)
 
 
 def _snake(name: str) -> str:
@@ -87,9 +99,10 @@ def names(kernel: Kernel) -> dict[str, Any]:
         "RED": red,
         "X_CODEC": x_codec,
         "Y_CODEC": y_codec,
-        "seed": type(red).seed,
-        "combine": type(red).combine,
-        "finish": type(red).finish,
+        "RULE": kernel.rule,
+        "span": type(kernel.rule).span,
+        "counted": type(kernel.rule).counted,
+        **{name: getattr(type(red), name) for name in ("seed", "combine", "finish") if red is not None},
         "select": getattr(type(red), "select", None),
         "decode": memory.half_decode if isinstance(x_codec, Half) else type(x_codec).decode,
         "encode": memory.half_encode if isinstance(y_codec, Half) else type(y_codec).encode,
@@ -103,21 +116,35 @@ def names(kernel: Kernel) -> dict[str, Any]:
 
 
 def signature(kernel: Kernel) -> tuple:
-    """The types of the arguments: x, y[, where], the Geometry, the Walk and a number of units."""
+    """The types of the arguments: memory (mostly x and y), the Geometry, the Walk and a number of units."""
     from numba.cuda import types
 
     from .index import Index
-    from .pointer import Memory
 
+    if kernel.signature is not None:
+        return kernel.signature()
     i, o = Index(kernel.index_bits), Index(kernel.offset_bits)
     batch = types.NamedTuple((i, o, o), Batch)
     axis = types.NamedTuple((i,) * 8 + (o, o), Axis)
     geometry = types.NamedTuple((batch, batch, batch, axis, axis, axis, i), Geometry)
-    memories = [Memory(getattr(types, kernel.x_type), True), Memory(getattr(types, kernel.y_type), False)]
-    if kernel.indices:
-        memories.append(Memory(types.int64, False))
-    cut = types.NamedUniTuple(i, 3, Cut)
+    cut = types.NamedUniTuple(i, 4, Cut)
+    memories = [memory_type(kernel, name) for name in kernel.pointers]
     return (*memories, geometry, types.NamedUniTuple(cut, 5, Walk), i)
+
+
+def memory_type(kernel: Kernel, name: str) -> Any:
+    """The type of one pointer: what only lies before the results is never written while the kernel runs."""
+    from numba import from_dtype
+    from numba.cuda import types
+
+    from .pointer import Memory
+
+    if name in ("x", "y"):
+        return Memory(getattr(types, kernel.x_type if name == "x" else kernel.y_type), name == "x")
+    if name == "where":
+        return Memory(types.int64, False)
+    part = dict(kernel.constants)[{"part0": "ACC0", "part1": "ACC1"}[name]]
+    return Memory(from_dtype(np.dtype(part)), "y" in kernel.pointers)
 
 
 def compile_ptx(kernel: Kernel) -> str:
@@ -158,7 +185,7 @@ def versions() -> tuple[str, ...]:
 
 def _kept(kernel: Kernel, suffix: str, make: Callable[[], bytes]) -> bytes:
     """What `make` makes, from disk where it was made before."""
-    bound = [code_digest(type(p)) for p in (kernel.red, kernel.x_codec, kernel.y_codec)]
+    bound = [code_digest(type(p)) for p in (kernel.red, kernel.x_codec, kernel.y_codec, kernel.rule)]
     key = repr((CUDA_SOURCES, versions(), kernel.name, kernel.key[1:], bound, suffix))
     digest = hashlib.sha256(key.encode()).hexdigest()[:24]
     path = cache_folder() / "cuda" / f"{kernel.name}-{digest}.{suffix}"

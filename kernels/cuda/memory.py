@@ -11,13 +11,36 @@ from numba import config
 SIMULATED = bool(config.ENABLE_CUDASIM)
 
 if SIMULATED:
-    from .memory_simulated import NAMES, half_decode, half_encode, index, load_vector, number, quotient, store_vector
+    from .memory_simulated import (
+        NAMES,
+        atomic_max,
+        half_decode,
+        half_encode,
+        index,
+        load_vector,
+        number,
+        quotient,
+        store_vector,
+        unsigned,
+    )
 else:
-    from .memory_compiled import NAMES, half_decode, half_encode, index, load_vector, number, quotient, store_vector
+    from .memory_compiled import (
+        NAMES,
+        atomic_max,
+        half_decode,
+        half_encode,
+        index,
+        load_vector,
+        number,
+        quotient,
+        store_vector,
+        unsigned,
+    )
 
 __all__ = [
     "NAMES",
     "SIMULATED",
+    "atomic_max",
     "half_decode",
     "half_encode",
     "index",
@@ -25,4 +48,5 @@ __all__ = [
     "number",
     "quotient",
     "store_vector",
+    "unsigned",
 ]

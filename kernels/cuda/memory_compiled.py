@@ -34,6 +34,16 @@ def number(typingctx, i):
 
 
 @intrinsic
+def unsigned(typingctx, i):
+    """An index into a kernel's own array: Numba lets a signed one count from the end, which takes 3 instructions."""
+
+    def generate(context, builder, signature, args):
+        return context.cast(builder, args[0], i, types.int64)  # by its sign: constant offsets become part of a load
+
+    return types.uint64(i), generate
+
+
+@intrinsic
 def bits_of(typingctx, f):
     """The 32 bits of a float32."""
 
@@ -141,6 +151,17 @@ def store_vector(typingctx, y, i, values, start, count):
         builder.store(packed, address, align=size * n)
 
     return types.none(y, i, values, start, count), generate
+
+
+@intrinsic
+def atomic_max(typingctx, y, i, value):
+    """y[i], a signed integer, becomes the larger of itself and a value, in one step."""
+
+    def generate(context, builder, signature, args):
+        wanted = context.cast(builder, args[2], value, y.dtype)
+        builder.atomic_rmw("max", element(builder, args[0], args[1]), wanted, "monotonic")
+
+    return types.none(y, i, value), generate
 
 
 def _assembly(builder, result, argument, text, constraints, value):

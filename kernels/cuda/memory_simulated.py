@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray, FakeWithinKernelCUDAArray
 
@@ -43,6 +45,13 @@ def number(i):
     return i
 
 
+def unsigned(i):
+    """An index into a kernel's own array; below 0 is an error, as it would be on a GPU."""
+    if i < 0:
+        raise IndexError(f"index {i} into a kernel's own array")
+    return i
+
+
 def quotient(i, n, magic, shift):
     """i // n, by multiplication as on the GPU."""
     return (i * magic) >> (31 + shift) if magic else i // n
@@ -59,6 +68,16 @@ def store_vector(y, i, values, start, count):
     at = y.checked(i, count)
     for j in range(count):
         y.memory[at + j] = values[start + j]
+
+
+_atomic = threading.Lock()
+
+
+def atomic_max(y, i, value):
+    """y[i] becomes the larger of itself and a value, in one step."""
+    with _atomic:
+        if value > y[i]:
+            y[i] = value
 
 
 def half_decode(codec, raw):

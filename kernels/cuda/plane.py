@@ -1,8 +1,12 @@
 """Whole planes: one output from all elements of its plane, by a group of threads and a tree in shared memory.
 
-A block takes UNITS outputs with SLOTS threads each; a thread takes every SLOTS-th element (or vector of them). With
-LANES the units are neighbours in memory (channels last) and lie along the lanes, otherwise the slots do. The order of
-the elements is another than in a window, so operators come in their any-order form; it is the same in every run.
+A block takes UNITS outputs with SLOTS threads each; a thread takes every SLOTS-th group of VECTOR elements, by one load
+where they lie side by side (WIDE). With LANES the units are neighbours in memory (channels last) and lie along the
+lanes, otherwise the slots do. The order of the elements is another than in a window, so operators come in their
+any-order form; it is the same in every run.
+
+A few large planes are cut into parts, so that they occupy the whole GPU: `plane_parts` leaves an accumulator for each
+part of each plane in memory, `plane_joined` joins the parts of each plane, always in the same order.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 from numba import cuda
 
 from ..point import combine, decode, encode, finish, seed
-from .memory import index, load_vector, number
+from .memory import index, load_vector, number, unsigned
 from .operators import keep_one as keep
 from .operators import kept_one as kept
 from .point import RED, X_CODEC, Y_CODEC
@@ -18,7 +22,7 @@ from .walk import place
 
 # Bound for each kernel:
 UNITS = SLOTS = VECTOR = BLOCK = BLOCK1 = 1
-LANES = False
+LANES = WIDE = False
 ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
 
 
@@ -33,30 +37,43 @@ def element(x, at_x, g, t):
 
 
 def elements(x, at_x, g, t):
-    """Elements t .. t + VECTOR - 1, which lie side by side, reduced."""
-    if VECTOR == 1:
-        return element(x, at_x, g, t)
-    vector = load_vector(x, at_x + t, VECTOR)
-    acc = seed(RED, decode(X_CODEC, vector[0]), t)
+    """Elements t .. t + VECTOR - 1 reduced."""
+    if WIDE:
+        vector = load_vector(x, at_x + t, VECTOR)
+        acc = seed(RED, decode(X_CODEC, vector[0]), t)
+        for j in range(1, VECTOR):
+            acc = combine(RED, acc, seed(RED, decode(X_CODEC, vector[j]), t + j))
+        return acc
+    acc = element(x, at_x, g, t)
     for j in range(1, VECTOR):
-        acc = combine(RED, acc, seed(RED, decode(X_CODEC, vector[j]), t + j))
+        acc = combine(RED, acc, element(x, at_x, g, t + j))
     return acc
 
 
-def reduced(x, at_x, g, t, taps):
-    """All of one thread's elements, of which there is one at least."""
+def reduced(x, at_x, g, t, end):
+    """Elements t, t + SLOTS, ... before `end` (or vectors of them), of which there is one at least."""
     acc = elements(x, at_x, g, t)
     far = index(SLOTS * VECTOR)
     t = t + far
-    while t + 3 * far < taps:  # four loads on their way at once
+    while t + 3 * far < end:  # four loads on their way at once
         a, b = elements(x, at_x, g, t), elements(x, at_x, g, t + far)
         c, d = elements(x, at_x, g, t + 2 * far), elements(x, at_x, g, t + 3 * far)
         acc = combine(RED, acc, combine(RED, combine(RED, a, b), combine(RED, c, d)))
         t = t + 4 * far
-    while t < taps:
+    while t < end:
         acc = combine(RED, acc, elements(x, at_x, g, t))
         t = t + far
     return acc
+
+
+def put(s0, s1, i, acc):
+    """Store an accumulator in shared memory."""
+    keep(s0, s1, unsigned(i), acc)
+
+
+def got(s0, s1, i):
+    """The accumulator at i."""
+    return kept(s0, s1, unsigned(i))
 
 
 def tree(s0, s1, inside, at, slot, busy):
@@ -65,26 +82,71 @@ def tree(s0, s1, inside, at, slot, busy):
     while half > 0:
         cuda.syncthreads()
         if inside and slot < half and slot + half < busy:
-            keep(s0, s1, at, combine(RED, kept(s0, s1, at), kept(s0, s1, at + half)))
+            put(s0, s1, at, combine(RED, got(s0, s1, at), got(s0, s1, at + half)))
         half = half // 2
     cuda.syncthreads()
+
+
+def own_unit():
+    """The thread's place in its block: (number of the unit in the whole grid, slot, cell in shared memory)."""
+    tid = index(cuda.threadIdx.x)
+    unit, slot = (tid % UNITS, tid // UNITS) if LANES else (tid // SLOTS, tid % SLOTS)
+    return index(cuda.blockIdx.x) * UNITS + unit, slot, unit * SLOTS + slot
 
 
 def plane(x, y, g, walk, count):
     """UNITS outputs of a block."""
     s0 = cuda.shared.array(BLOCK, ACC0)
     s1 = cuda.shared.array(BLOCK1, ACC1)
-    tid = cuda.threadIdx.x
-    unit, slot = (tid % UNITS, tid // UNITS) if LANES else (tid // SLOTS, tid % SLOTS)
-    i = index(cuda.blockIdx.x) * UNITS + unit
-    at, taps = unit * SLOTS + slot, g.d.n * g.h.n * g.w.n
+    i, slot, at = own_unit()
+    taps = g.d.n * g.h.n * g.w.n
     inside = i < count
     c, _, _, _, o2, o1 = place(walk, i)
-    t = index(slot) * VECTOR
+    t = slot * VECTOR
     if inside and t < taps:
         at_x = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
-        keep(s0, s1, at, reduced(x, at_x, g, t, taps))
+        put(s0, s1, at, reduced(x, at_x, g, t, taps))
     tree(s0, s1, inside, at, slot, (taps + VECTOR - 1) // VECTOR)
     if inside and slot == 0:
         at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys
-        y[at_y] = encode(Y_CODEC, finish(RED, kept(s0, s1, at), number(g.divisor)))
+        y[at_y] = encode(Y_CODEC, finish(RED, got(s0, s1, at), number(g.divisor)))
+
+
+def plane_parts(x, part0, part1, g, walk, count):
+    """UNITS parts of planes: part p of `walk.w.n` takes the `walk.w.size` elements from p * walk.w.size on."""
+    s0 = cuda.shared.array(BLOCK, ACC0)
+    s1 = cuda.shared.array(BLOCK1, ACC1)
+    i, slot, at = own_unit()
+    inside = i < count
+    c, p, _, _, o2, o1 = place(walk, i)
+    taps, first = g.d.n * g.h.n * g.w.n, p * walk.w.size
+    end = first + walk.w.size if first + walk.w.size < taps else taps
+    t = first + slot * VECTOR
+    if inside and t < end:
+        at_x = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
+        put(s0, s1, at, reduced(x, at_x, g, t, end))
+    tree(s0, s1, inside, at, slot, (end - first + VECTOR - 1) // VECTOR)
+    if inside and slot == 0:
+        keep(part0, part1, i, got(s0, s1, at))
+
+
+def plane_joined(part0, part1, y, g, walk, count):
+    """UNITS outputs of a block from the accumulators of their `g.w.n` parts, `g.w.xs` apart."""
+    s0 = cuda.shared.array(BLOCK, ACC0)
+    s1 = cuda.shared.array(BLOCK1, ACC1)
+    i, slot, at = own_unit()
+    inside = i < count
+    c, _, _, _, o2, o1 = place(walk, i)
+    if inside and slot < g.w.n:
+        first = o1 * g.outer.xs + o2 * g.outer2.xs + c
+        p = slot
+        acc = kept(part0, part1, first + p * g.w.xs)
+        p = p + SLOTS
+        while p < g.w.n:
+            acc = combine(RED, acc, kept(part0, part1, first + p * g.w.xs))
+            p = p + SLOTS
+        put(s0, s1, at, acc)
+    tree(s0, s1, inside, at, slot, g.w.n)
+    if inside and slot == 0:
+        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys
+        y[at_y] = encode(Y_CODEC, finish(RED, got(s0, s1, at), number(g.divisor)))

@@ -17,7 +17,7 @@ from .memory import index, load_vector, number, store_vector
 from .operators import keep_one as keep
 from .operators import kept_one as kept
 from .point import RED, X_CODEC, Y_CODEC
-from .walk import place
+from .walk import place as positions
 
 # Bound for each kernel:
 KD = KH = KW = SH = SW = TH = TW = VECTOR = STORE = COLUMNS = LEAD = TILE = ROWS = 1
@@ -28,42 +28,42 @@ ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
 OUT = None  # NumPy type of the stored elements
 
 
-def load_one(v0, v1, j, x, at, position, n, there):
-    """Column j of a row: one element, or the neutral one outside the input."""
+def load_one(v0, v1, j, x, at, position, n, there, place):
+    """Column j of a row: one element, or the neutral one outside the input; `place` is the row's first in the tile."""
     if CHECK_W or CHECK_H:
         if there and position >= 0 and position < n:
-            keep(v0, v1, j, seed(RED, decode(X_CODEC, x[at]), 0))
+            keep(v0, v1, j, seed(RED, decode(X_CODEC, x[at]), place + j))
         else:
             keep(v0, v1, j, NEUTRAL)
     else:
-        keep(v0, v1, j, seed(RED, decode(X_CODEC, x[at]), 0))
+        keep(v0, v1, j, seed(RED, decode(X_CODEC, x[at]), place + j))
 
 
-def load_many(v0, v1, j, x, at, position, n, there):
+def load_many(v0, v1, j, x, at, position, n, there, place):
     """Columns j .. j + VECTOR - 1 of a row, which lie inside it or outside together: rows are whole vectors long."""
     if CHECK_W or CHECK_H:
         if there and position >= 0 and position < n:
             vector = load_vector(x, at, VECTOR)
             for e in range(VECTOR):
-                keep(v0, v1, j + e, seed(RED, decode(X_CODEC, vector[e]), 0))
+                keep(v0, v1, j + e, seed(RED, decode(X_CODEC, vector[e]), place + j + e))
         else:
             for e in range(VECTOR):
                 keep(v0, v1, j + e, NEUTRAL)
     else:
         vector = load_vector(x, at, VECTOR)
         for e in range(VECTOR):
-            keep(v0, v1, j + e, seed(RED, decode(X_CODEC, vector[e]), 0))
+            keep(v0, v1, j + e, seed(RED, decode(X_CODEC, vector[e]), place + j + e))
 
 
-def load_row(v0, v1, x, row, start, n, there):
-    """All columns that a tile needs of one row, as accumulators."""
+def load_row(v0, v1, x, row, start, n, there, place):
+    """All columns that a tile needs of one row, as accumulators; `place` counts the tile's elements before the row."""
     for j in range(LEAD):
-        load_one(v0, v1, j, x, row + start + j, start + j, n, there)
+        load_one(v0, v1, j, x, row + start + j, start + j, n, there, place)
     for i in range((COLUMNS - LEAD) // VECTOR):
         j = LEAD + i * VECTOR
-        load_many(v0, v1, j, x, row + start + j, start + j, n, there)
+        load_many(v0, v1, j, x, row + start + j, start + j, n, there, place)
     for j in range(LEAD + (COLUMNS - LEAD) // VECTOR * VECTOR, COLUMNS):
-        load_one(v0, v1, j, x, row + start + j, start + j, n, there)
+        load_one(v0, v1, j, x, row + start + j, start + j, n, there, place)
 
 
 def add_row(a0, a1, v0, v1, r, first):
@@ -106,13 +106,26 @@ def store_row(y, at, g, od, oh, ow, a0, a1, p):
                 y[at + t * g.w.ys] = value
 
 
+def add_slabs(a0, a1, v0, v1, x, plane, g, start_d, start_h, start_w):
+    """All of the input that a tile needs."""
+    if KD == 1:
+        add_slab(a0, a1, v0, v1, x, plane + start_d * g.d.xs, g, start_h, start_w, True, 0)
+    else:
+        d0, d1 = tap_range(start_d, 0, g.d.n, KD, 1)
+        for e in range(TH * TW):
+            keep(a0, a1, e, NEUTRAL)
+        for jd in range(d0, d1):
+            place = jd * ROWS * COLUMNS
+            add_slab(a0, a1, v0, v1, x, plane + (start_d + jd) * g.d.xs, g, start_h, start_w, False, place)
+
+
 def tile(x, y, g, walk, count):
     """One thread's tile."""
     i = index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
     if i < count:
         a0, a1 = cuda.local.array(TILE, ACC0), cuda.local.array(TILE, ACC1)
         v0, v1 = cuda.local.array(COLUMNS, ACC0), cuda.local.array(COLUMNS, ACC1)
-        c, q, p, od, o2, o1 = place(walk, i)
+        c, q, p, od, o2, o1 = positions(walk, i)
         plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
         oh, ow = p * TH, q * TW
         start_d, start_h, start_w = (
@@ -120,45 +133,38 @@ def tile(x, y, g, walk, count):
             first_tap(oh, SH, g.h.before),
             first_tap(ow, SW, g.w.before),
         )
-        if KD == 1:
-            add_slab(a0, a1, v0, v1, x, plane + start_d * g.d.xs, g, start_h, start_w, True)
-        else:
-            d0, d1 = tap_range(start_d, 0, g.d.n, KD, 1)
-            for e in range(TH * TW):
-                keep(a0, a1, e, NEUTRAL)
-            for jd in range(d0, d1):
-                add_slab(a0, a1, v0, v1, x, plane + (start_d + jd) * g.d.xs, g, start_h, start_w, False)
+        add_slabs(a0, a1, v0, v1, x, plane, g, start_d, start_h, start_w)
         at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys + od * g.d.ys
         for r in range(TH):
             if oh + r < g.h.out:
                 store_row(y, at_y + (oh + r) * g.h.ys + ow * g.w.ys, g, od, oh + r, ow, a0, a1, r)
 
 
-def step(a0, a1, v0, v1, x, slab, g, start_h, start_w, r, fresh):
+def step(a0, a1, v0, v1, x, slab, g, start_h, start_w, r, fresh, place):
     """Row r of the tile. Outside the input it is neutral, not left out: no branch holds up the loads."""
     h = start_h + r
-    load_row(v0, v1, x, slab + h * g.h.xs, start_w, g.w.n, not CHECK_H or (h >= 0 and h < g.h.n))
+    load_row(v0, v1, x, slab + h * g.h.xs, start_w, g.w.n, not CHECK_H or (h >= 0 and h < g.h.n), place + r * COLUMNS)
     add_row(a0, a1, v0, v1, r, fresh)
 
 
-def add_slab(a0, a1, v0, v1, x, slab, g, start_h, start_w, fresh):
+def add_slab(a0, a1, v0, v1, x, slab, g, start_h, start_w, fresh, place):
     """All rows that a tile needs of one plane of the input.
 
     The rows, 8 at most, are written out: the compiler would keep a loop, in which each row's loads wait for the row
     before, and arrays that it cannot keep in registers.
     """
-    step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 0, fresh)
+    step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 0, fresh, place)
     if ROWS > 1:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 1, fresh)
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 1, fresh, place)
     if ROWS > 2:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 2, fresh)
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 2, fresh, place)
     if ROWS > 3:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 3, fresh)
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 3, fresh, place)
     if ROWS > 4:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 4, fresh)
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 4, fresh, place)
     if ROWS > 5:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 5, fresh)
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 5, fresh, place)
     if ROWS > 6:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 6, fresh)
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 6, fresh, place)
     if ROWS > 7:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 7, fresh)
+        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 7, fresh, place)

@@ -10,11 +10,12 @@ MANY_C = MANY_D = MANY_O = True  # bound: whether c, d and o have more than one 
 
 
 class Cut(NamedTuple):
-    """An axis to divide by: its length, and the multiplier and shift that divide numbers below 2**31 by it."""
+    """An axis to divide by: its length, the multiplier and shift that divide numbers below 2**31 by it, its step."""
 
     n: int
     magic: int
     shift: int
+    size: int = 1  # outputs that one of the n entries covers, for kernels that are told at run time
 
 
 class Walk(NamedTuple):
@@ -27,10 +28,10 @@ class Walk(NamedTuple):
     o: Cut
 
 
-def cut(n):
+def cut(n, size=1):
     """A Cut of length n, on the host: floor(i * magic / 2**(31 + shift)) is i // n for every i below 2**31."""
     shift = (n - 1).bit_length()
-    return Cut(n, (1 << (31 + shift)) // n + 1 if n < 2**31 else 0, shift)
+    return Cut(n, (1 << (31 + shift)) // n + 1 if n < 2**31 else 0, shift, size)
 
 
 def split(i, c):

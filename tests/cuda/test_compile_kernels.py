@@ -6,13 +6,13 @@ import pytest
 
 import gpupool as gp
 import gpupool.kernels.cuda.compile as compiler
-from benchmarks.machine_code import BUDGETS, CASES, Case, executed, launch_of, row
+from benchmarks.machine_code import BUDGETS, CASES, Case, executed, launch_of, launches_of, row
 from benchmarks.sass import resources
 
 pytestmark = pytest.mark.cpu_only
 CAPABILITIES = ((7, 5), (8, 0), (9, 0), (10, 0))
 
-KERNELS = {launch.kernel.name: (case, launch) for case, launch in reversed([(c, launch_of(c)) for c in CASES])}
+KERNELS = {launch.kernel.name: (case, launch) for case in reversed(CASES) for launch in launches_of(case)}
 EACH = pytest.mark.parametrize("name", KERNELS)
 
 # Reducers and codecs that ask for float64 or 64-bit division, by their part of a kernel's name.
@@ -37,7 +37,7 @@ def test_compiles_for_every_gpu(name):
 def test_no_instruction_that_nobody_asked_for(name):
     """No spills, no float64 arithmetic and no 64-bit division where the operator does not need them."""
     case, launch = KERNELS[name]
-    line, m = row(case, 90, None)
+    line, m = row(case, launch, 90, None)
     assert line["spill_bytes"] == 0
     rounds = type(launch.kernel.y_codec).__name__.startswith("Saturated")  # to integers, in float64
     if not rounds and not any(word in name for word in WANTS_FLOAT64):
@@ -49,8 +49,9 @@ def test_no_instruction_that_nobody_asked_for(name):
 @pytest.mark.parametrize("budget", BUDGETS, ids=lambda b: launch_of(b.case).kernel.name)
 def test_budget(budget):
     """Instructions per output and the width of loads at sm_90."""
-    line, m = row(budget.case, 90, None)
-    assert executed(launch_of(budget.case), m) / line["outputs_per_thread"] <= budget.instructions, line
+    launch = launch_of(budget.case)
+    line, m = row(budget.case, launch, 90, None)
+    assert executed(launch, m) / line["outputs_per_thread"] <= budget.instructions, line
     assert line["widest_load_bits"] >= budget.load_bits
     assert line["loops"] == 0, "a loop that was not unrolled makes loads wait for each other"
 
@@ -58,7 +59,10 @@ def test_budget(budget):
 def test_every_engine_is_compiled():
     """The table reaches each kernel function of the package."""
     engines = {launch.kernel.engine.__name__ for _, launch in KERNELS.values()}
-    assert engines == {"point", "point_indices", "point_select", "tile", "last", "plane"}
+    assert engines == {
+        "point", "point_indices", "point_positions", "point_select", "tile", "tile_indices", "last", "large",
+        "plane", "plane_parts", "plane_joined",
+    }  # fmt: skip
 
 
 def _heavier(v):

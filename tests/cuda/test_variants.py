@@ -10,6 +10,8 @@ import reference
 from fills import fill
 
 import gpupool as gp
+from gpupool.backends.cuda import recorded
+from gpupool.kernels.extremes import lowest
 
 pytestmark = pytest.mark.simulator_only
 FIRST, LAST = "channels_first", "channels_last"
@@ -26,7 +28,7 @@ ROWS = [
     ("max_pool2d", (1, 4, 32), "float16", {"kernel_size": 2}, 0, 0, "_v8_max_f16"),
     ("avg_pool2d", (1, 4, 32), "float16", {"kernel_size": 2}, 0, 0, "_v8_mean_f16"),
     ("max_pool2d", (1, 4, 32), "uint8", {"kernel_size": 2}, 0, 0, "tile_k2x2s2x2_t2x8_v16_max_u8"),
-    ("avg_pool2d", (1, 4, 32), "uint8", {"kernel_size": 2, "dtype": "uint8"}, 0, 0, "_v16_mean_int32_u8"),
+    ("avg_pool2d", (1, 4, 32), "uint8", {"kernel_size": 2, "dtype": "uint8"}, 0, 0, "_v16_mean_int16_u8"),
     ("max_pool2d", (1, 4, 16), "int64", {"kernel_size": 2}, 0, 0, "_v2_max_i64"),
     ("max_pool2d", (1, 4, 32), "bool", {"kernel_size": 2}, 0, 0, "_v16_max_u8"),
     # tails: outputs that no tile divides, rows that no vector divides
@@ -65,9 +67,44 @@ ROWS = [
     ("global_avg_pool2d", (5, 7, 6), "float32", {"data_format": LAST}, 0, 0, "last_mean_compensated"),
     ("global_max_pool3d", (2, 3, 4, 5), "float32", {}, 0, 0, "plane"),
     ("global_avg_pool1d", (2, 70), "float32", {}, 0, 0, "plane_16x1_v2"),
+    # whole planes in parts: the last one shorter; few channels, neighbours in memory; sums in one part and in two
+    ("global_avg_pool2d", (2, 16, 20), "float32", {}, 0, 0, "plane_parts_16x1_v4_mean_compensated_f32"),
+    ("global_max_pool2d", (1, 16, 21), "float32", {}, 0, 0, "plane_parts_16x1_v4_max_any_order_f32"),
+    ("global_max_pool2d", (3, 16, 24), "uint8", {}, 0, 0, "plane_parts_8x2_v16_max_u8"),
+    ("global_avg_pool2d", (2, 13, 15), "float32", {}, 0, 1, "plane_parts_16x1_v1_mean_compensated_f32"),
+    ("global_avg_pool2d", (2, 12, 15, 3), "float32", {"data_format": LAST}, 0, 0, "plane_parts_4x3_last_mean"),
+    ("global_max_pool2d", (2, 12, 15, 6), "float16", {"data_format": LAST}, 0, 0, "plane_parts_4x4_last_max"),
+    ("global_avg_pool1d", (300,), "int64", {}, 0, 0, "plane_joined_4x2_v1_mean_exact_i64_to_f64"),
+    # sums of float64: grouped by two, whether or not they can be loaded so
+    ("global_avg_pool3d", (5, 7, 9), "float64", {"keepdims": False}, 0, 0, "plane_joined_4x2_v1_mean_wide_f64"),
+    ("global_avg_pool2d", (2, 9, 16), "float64", {}, 0, 0, "plane_parts_8x2_v2_mean_wide_f64"),
+    ("global_avg_pool2d", (2, 9, 16), "float64", {}, 1, 0, "plane_parts_8x2_v1_by2_mean_wide_f64"),
+    ("global_avg_pool2d", (5, 6, 3), "float64", {"data_format": LAST}, 0, 0, "plane_8x2_last_by2_mean_wide_f64"),
+    # maxima with positions, in the tile: windows of nothing but the value of absent taps included
+    ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2, "return_indices": True}, 0, 0,
+     "tile_indices_k2x2s2x2_t1x4_v4_arg_max_f32"),
+    ("max_pool2d", (2, 9, 16), "float32", {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}, 0, 0,
+     "tile_indices_k3x3s2x2_t2x4_v4_edges_wh"),
+    ("max_pool2d", (2, 7, 11), "int8", {"kernel_size": 3, "stride": 1, "padding": 1, "return_indices": True}, 1, 0,
+     "tile_indices_k3x3s1x1"),
+    ("max_pool2d", (1, 6, 16), "float16", {"kernel_size": 3, "stride": 1, "padding": 1, "return_indices": True}, 0, 0,
+     "tile_indices_k3x3s1x1"),
+    ("max_pool2d", (1, 5, 13), "float64", {"kernel_size": 2, "ceil_mode": True, "return_indices": True}, 0, 0,
+     "tile_indices_k2x2s2x2"),
+    ("max_pool1d", (3, 23), "uint8", {"kernel_size": 3, "stride": 2, "return_indices": True}, 0, 0, "tile_indices_k3"),
+    ("max_pool3d", (1, 5, 6, 8), "float32",
+     {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}, 0, 0, "tile_indices_k3x3x3s2x2x2"),
+    # windows of several lengths; where sizes divide evenly, the fast kernels
+    ("adaptive_max_pool2d", (2, 7, 9), "float32", {"output_size": (3, 4)}, 0, 0, "point_adaptive_max_f32"),
+    ("adaptive_avg_pool2d", (7, 5, 3), "float32", {"output_size": 4, "data_format": LAST}, 0, 0, "point_adaptive_mean"),
+    ("adaptive_max_pool2d", (2, 7, 9), "float32",
+     {"output_size": 3, "return_indices": True}, 0, 0, "point_indices_adaptive"),
+    ("adaptive_max_pool2d", (2, 4, 16), "float32", {"output_size": (2, 8)}, 0, 0, "tile_k2x2s2x2_t1x4_v4_max"),
+    ("adaptive_avg_pool2d", (3, 4, 8), "float32", {"output_size": 1}, 0, 0, "plane"),
     # everything else
     ("max_pool2d", (2, 7, 9), "float32", {"kernel_size": 3, "dilation": 2}, 0, 0, "point_max"),
-    ("max_pool2d", (2, 7, 9), "float32", {"kernel_size": 3, "return_indices": True}, 0, 0, "point_indices"),
+    ("max_pool2d", (2, 7, 9), "float32", {"kernel_size": 3, "dilation": 2, "return_indices": True}, 0, 0,
+     "point_indices"),
     ("avg_pool2d", (1, 12, 12), "float32", {"kernel_size": 11, "stride": 1}, 0, 0, "point_mean_compensated"),
 ]  # fmt: skip
 
@@ -82,14 +119,18 @@ def view(backend, values, offset, pitch):
     return backend.type(inner)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r[0]}-{r[6]}-{r[1]}-{r[4]}-{r[5]}")
-@pytest.mark.parametrize("data", ["random", "special"])
+CALLS = [(row, data) for row in ROWS for data in ("random", "special", "lowest")[: 2 + ("return_indices" in row[3])]]
+
+
+@pytest.mark.parametrize(("row", "data"), CALLS, ids=lambda r: r if isinstance(r, str) else f"{r[0]}-{r[6]}-{r[1:6]}")
 def test_variant(backend, row, data):
     """The variant that is meant runs, and gives the oracle's answer."""
-    from gpupool.backends.cuda import recorded
-
     function, shape, dtype, arguments, offset, pitch, kernel = row
-    values = fill(data if np.dtype(dtype).kind == "f" else "random", np.random.default_rng(7), shape, dtype)
+    drawn = data if data == "special" and np.dtype(dtype).kind == "f" else "random"
+    values = fill(drawn, np.random.default_rng(7), shape, dtype)
+    if data == "lowest":
+        values[...] = lowest(values.dtype)
+        values[..., 5:6] = 0
     with recorded() as names:
         got = getattr(gp, function)(view(backend, values, offset, pitch), **arguments)
     assert any(kernel in name for name in names), names
@@ -98,3 +139,29 @@ def test_variant(backend, row, data):
         got, where = got
         np.testing.assert_array_equal(where.copy_to_host(), answer.indices)
     compare.assert_answer(got.copy_to_host(), answer)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kernels"),
+    [
+        ({"kernel_size": 2}, ["tile_k2x2s2x2", "point_positions_arg_max_f32_to_i64"]),
+        ({"kernel_size": 3, "dilation": 2, "padding": 1}, ["point_max", "point_positions"]),
+    ],
+    ids=["tile", "point"],
+)
+def test_values_and_positions_laid_out_differently(backend, arguments, kernels):
+    """`out` is a pair of any two layouts, aligned or not, and nothing around them is written."""
+    values = fill("special", np.random.default_rng(1), (2, 8, 12), "float32")
+    want = reference.call("max_pool2d", values, return_indices=True, **arguments)
+    n = want.values.shape
+    first = np.full((n[2], n[1], n[0]), 7, np.float32)
+    second = np.full((n[0], 2 * n[1], n[2] + 3), 7, np.int64)
+    views = [first.transpose(2, 1, 0), second[:, ::2, 1:-2]]
+    out = tuple(backend.type(v) for v in views)
+    with recorded() as names:
+        assert gp.max_pool2d(backend.array(values), return_indices=True, out=out, **arguments) is out
+    assert [kernel in name for kernel, name in zip(kernels, names, strict=True)] == [True, True], names
+    compare.assert_same_bits(views[0], want.values)
+    compare.assert_same_bits(views[1], want.indices, "indices")
+    views[1][...] = 7
+    assert (second == 7).all()

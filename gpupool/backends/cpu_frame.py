@@ -1,0 +1,105 @@
+"""How the operands of a job become dense arrays (outer, D, H, W, inner), and the integers that its kernels read."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpupool.geometry import memory_order
+from gpupool.jobs import JobPlan
+from gpupool.kernels.cpu.frame import FRAME, fill_tables
+from gpupool.request import fail
+
+from .cpu import shares_memory
+
+
+class Form(NamedTuple):
+    """The axes in the kernels' order, and the lengths of (outer, D, H, W, inner) along the input and the result."""
+
+    order: tuple[int, ...]
+    x: tuple[int, ...]
+    y: tuple[int, ...]
+    kept: bool  # whether the result has all of the input's axes
+
+
+def make_form(plan: JobPlan, strides: tuple[int, ...]) -> Form:
+    """The form that costs no copy where the input is dense with its pooled axes side by side and in order."""
+    forward = plan.forward
+    pooled = [a.axis for a in forward.pooled]
+    found = memory_order(forward.shape, strides)
+    last = max((found.index(a) for a in pooled), default=-1) if pooled else len(found)
+    inner = [a for i, a in enumerate(found) if i > last and a not in pooled]
+    outer = [a for i, a in enumerate(found) if i <= last and a not in pooled]
+    n = [forward.shape[a] for a in outer], [forward.shape[a] for a in inner]
+    ones = (1,) * (3 - len(pooled))
+    x = (math.prod(n[0]), *ones, *(a.n for a in forward.pooled), math.prod(n[1]))
+    y = (math.prod(n[0]), *ones, *(a.out for a in forward.pooled), math.prod(n[1]))
+    return Form((*outer, *pooled, *inner), x, y, forward.request.keepdims)
+
+
+def gone_axes(plan: JobPlan) -> tuple[int, ...]:
+    """The axes that the pooling's result lacks."""
+    request = plan.request
+    if request.keepdims:
+        return ()
+    end = len(plan.forward.shape) - (request.data_format == "channels_last")
+    return tuple(range(end - (request.spatial or 0), end))
+
+
+def dense(array: np.ndarray, order: tuple[int, ...], gone: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """The array with its axes in this order, dense and native: a view where it can be."""
+    if gone:
+        array = np.expand_dims(array, gone)
+    return np.require(array.transpose(order), dtype, ("C", "A"))
+
+
+def make_frame(form: Form, plan: JobPlan) -> np.ndarray:
+    """The integers of a Frame, with the tables of all three axes behind them."""
+    request = plan.request
+    axes = list(plan.pooled)
+    missing = 3 - len(axes)
+    lengths = [n + 3 * out for n, out in zip(form.x[1:4], form.y[1:4], strict=True)]
+    room = sum(n + length for n, length in zip(form.x[1:4], lengths, strict=True))
+    packed = np.zeros(FRAME + room, np.int64)
+    at = packed.ctypes.data + 8 * FRAME
+    tables, steps = [], []
+    for i in range(3):
+        n, out = form.x[1 + i], form.y[1 + i]
+        first, count, divisors = at, at + 8 * n, at + 16 * n
+        at += 8 * (2 * n + 3 * out)
+        tables += [first, count, divisors]
+        if i < missing:
+            window = (1, 1, 1, 0, 0, 1)
+        else:
+            a = axes[i - missing]
+            counted = (-a.before, a.n + a.after) if request.count_include_pad else (0, a.n)
+            window = (a.k, a.s, a.d, a.before, *counted)
+        steps.append(window[2] // math.gcd(window[1], window[2]))
+        fill_tables(n, out, *window, first, count, divisors)
+    divisor = request.divisor_override or 0
+    packed[:FRAME] = (form.x[0], form.x[4], *form.x[1:4], *form.y[1:4], *steps, divisor, *tables)
+    return packed
+
+
+def check_memory(plan: JobPlan, arrays: tuple[np.ndarray, ...], out: np.ndarray) -> None:
+    """`out` must be writeable, each of its elements must exist once, and none may belong to an operand."""
+    if not out.flags.writeable:
+        fail(plan.request, ValueError("out must be writeable, got a read-only array"))
+    if out.size and any(s == 0 and n > 1 for n, s in zip(out.shape, out.strides, strict=True)):
+        fail(plan.request, ValueError(f"out must not repeat elements, got strides {out.strides} for {out.shape}"))
+    for name, array in zip(plan.job.operands, arrays, strict=True):
+        if np.may_share_memory(array, out) and shares_memory(array, out):
+            fail(plan.request, ValueError(f"out must not overlap {name} in memory"))
+
+
+def new_result(plan: JobPlan, like: Any) -> np.ndarray:
+    """A new result in the memory order of the operand that it is like."""
+    shape = plan.out_shape
+    order = memory_order(plan.forward.shape, like.strides)
+    gone = gone_axes(plan) if plan.out_side == "y" else ()
+    kept = tuple(a for a in range(len(order)) if a not in gone)
+    order = tuple(kept.index(a) for a in order if a in kept)
+    empty = np.empty(tuple(shape[a] for a in order), plan.out_dtype)
+    return empty.transpose(tuple(order.index(a) for a in range(len(order))))

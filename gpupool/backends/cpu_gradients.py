@@ -1,0 +1,212 @@
+"""The CPU engines of jobs: per kind, a function from plan and frame to a runner of dense arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpupool.axes import PooledAxis
+from gpupool.gradients import accumulator
+from gpupool.jobs import JobPlan, index_error
+from gpupool.kernels.codecs import Plain, input_codec
+from gpupool.kernels.cpu import jit
+from gpupool.kernels.cpu.choose import Choosing
+from gpupool.kernels.cpu.choose import choose as choose_kernel
+from gpupool.kernels.cpu.choose_lines import finders
+from gpupool.kernels.cpu.frame import FRAME, Frame
+from gpupool.kernels.cpu.scatter import chosen, chosen_wide, extremes, unpool, unpool_back
+from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
+from gpupool.kernels.cpu.spread_lines import passes
+from gpupool.kernels.window import extent
+from gpupool.plan import choose
+from gpupool.threads import PIECES_PER_THREAD, get_num_threads, run_pieces
+
+from .cpu import SERIAL_ELEMENTS, payload
+from .cpu import run as run_pooling
+from .cpu_frame import Form
+
+MOST_TAPS = 8  # along a row, up to which they are found in one vector pass
+MOST_BLOCK = 16  # taps of a window whose rows are found in one pass, too
+Runner = Callable[[list[np.ndarray], np.ndarray], None]
+
+
+def launch(entry: Any, addresses: tuple[int, ...], constants: tuple, units: int, elements: int) -> None:
+    """Units of work on as many threads as they are worth."""
+    piece = max(1, SERIAL_ELEMENTS * units // max(1, elements))
+    if units < 2 * piece:
+        entry(*addresses, 0, units, *constants)
+    else:
+        run_pieces(lambda start, stop: entry(*addresses, start, stop, *constants), units, piece)
+
+
+def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """Gradients of sums and averages."""
+    f = Frame(*packed[:FRAME].tolist())
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    g_type, x_type = payload(plan.dtypes[0]), payload(plan.out_dtype)
+    z = make_across(f, plan, packed, (acc.itemsize, g_type.itemsize, x_type.itemsize))
+    lines = passes(g_type, x_type, acc, input_codec(plan.dtypes[0]), input_codec(plan.out_dtype))
+    numbers = np.array([*z, *lines], np.int64)
+    entry = jit.compiled(spread, (0,) * 6, ())
+    rows, elements = f.outer * f.d * f.h, math.prod(form.x)
+    where = packed.ctypes.data, numbers.ctypes.data
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers)) -> None:
+        launch(entry, (arrays[0].ctypes.data, out.ctypes.data, *where), (), rows, elements)
+
+    return run
+
+
+def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, int, int]) -> Across:
+    """How lines are dealt to elements: the cheapest way that this window allows."""
+    last = plan.pooled[-1] if plan.pooled else None
+    k, s, d, before = (last.k, last.s, last.d, last.before) if last else (1, 1, 1, 0)
+    taps = packed[FRAME + 2 * f.d + 3 * f.od + 2 * f.h + 3 * f.oh + 2 * f.w :][: f.ow]
+    uniform = int(taps[0]) if (taps == taps[0]).all() else 0
+    if f.ow == 1 and f.inner == 1 and d == 1:
+        mode = RUNS
+    elif s == 1 and (f.ow > 1 or k == 1):
+        mode = SHIFTS
+    elif f.inner > 1:
+        mode = PIXELS
+    elif s == 2 and d == 1:
+        mode = PAIR if k > 1 else RUNS
+    else:
+        mode = RUNS if d == 1 and k <= s else TABLE
+    margin = ((extent(k, d) + s) * f.inner + 15) // 16 * 16
+    return Across(mode, k, s, d, before, int(plan.request.op == "avg"), uniform, margin, *items)
+
+
+def bands_of(f: Frame) -> int:
+    """Into how many bands each plane is cut so that all threads have work; each of them reads all that may reach it."""
+    rows = f.d if f.d > 1 else f.h
+    return max(1, min(rows, get_num_threads() * PIECES_PER_THREAD // f.outer if f.outer < get_num_threads() else 1))
+
+
+def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """Gradients of operators that choose an element of each window; the third operand says which, or x does."""
+    if len(plan.dtypes) == 2 and (not plan.pooled or plan.pooled[-1].k <= MOST_TAPS):
+        return choose_engine(plan, form, packed)
+    f = Frame(*packed[:FRAME].tolist())
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    g_type, x_type, g_codec = payload(plan.dtypes[0]), payload(plan.out_dtype), input_codec(plan.dtypes[0])
+    constants: tuple = (g_type, x_type, g_codec)
+    kernel = chosen
+    if x_type != acc:
+        kernel, constants = chosen_wide, (g_type, x_type, acc, g_codec, input_codec(plan.out_dtype))
+    entry = jit.compiled(kernel, (0,) * 7, constants)
+    elements, limit = math.prod(form.x), f.d * f.h * f.w
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
+        if len(arrays) == 3:
+            where = arrays[2]
+            check_indices(plan, where, limit)
+        else:
+            back = tuple(form.order.index(a) for a in range(len(form.order)))
+            found = run_pooling(arrays[1].transpose(back), plan.request._replace(keepdims=True))[1]
+            where = np.ascontiguousarray(found.transpose(form.order))
+        bands = bands_of(f)
+        addresses = (arrays[0].ctypes.data, where.ctypes.data, out.ctypes.data, packed.ctypes.data, bands)
+        launch(entry, addresses, constants, f.outer * bands, elements)
+
+    return run
+
+
+def choose_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """Gradients of operators that choose an element of each window, found in x as they go."""
+    f = Frame(*packed[:FRAME].tolist())
+    g_type, x_type = payload(plan.dtypes[0]), payload(plan.out_dtype)
+    acc, codecs = (
+        accumulator(plan.dtypes[0], plan.out_dtype),
+        (input_codec(plan.dtypes[0]), input_codec(plan.dtypes[1])),
+    )
+    best = x_type if isinstance(codecs[1], Plain) else np.dtype(np.float32)
+    z, offsets = make_choosing(f, plan, (g_type, x_type, acc, best))
+    red = choose(plan.forward, wide=True)[0]
+    step = 1 if f.inner > 1 else z.sw
+    lines = finders((g_type, x_type, acc, best), codecs, red, step, (z.kh if z.block else 1, z.kw))
+    numbers = np.array([*z, *lines], np.int64)
+    entry = jit.compiled(choose_kernel, (0,) * 8, ())
+    where = packed.ctypes.data, numbers.ctypes.data
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers, offsets)) -> None:
+        bands = bands_of(f)
+        addresses = (arrays[0].ctypes.data, arrays[1].ctypes.data, out.ctypes.data, *where, bands)
+        launch(entry, addresses, (), f.outer * bands, math.prod(form.x))
+
+    return run
+
+
+def make_choosing(f: Frame, plan: JobPlan, types: tuple[np.dtype, ...]) -> tuple[Choosing, np.ndarray]:
+    """The windows as that engine wants them, and the table of tap distances that it points to."""
+    axes = [PooledAxis(0, 1, 1, 1, 1, 1, 0, 0)] * (3 - len(plan.pooled)) + list(plan.pooled)
+    d, h, w = axes
+    inside = min(w.out, -(-w.before // w.s))
+    beyond = min(w.out, max(inside, (w.n - extent(w.k, w.d) + w.before) // w.s + 1))
+    taps = np.indices((d.k, h.k, w.k)).reshape(3, -1)
+    offsets = ((taps[0] * d.d * f.h + taps[1] * h.d) * f.w + taps[2] * w.d) * f.inner
+    offsets = offsets.astype(np.int32)
+    g_type, x_type, acc, best = types
+    block = int(h.k > 1 and h.k * w.k <= MOST_BLOCK)
+    windows = [v for a in axes for v in (a.k, a.s, a.d, a.before)]
+    together = int(f.inner == 1 or w.s == 1)
+    z = Choosing._make((
+        *windows, inside, beyond, together, block,
+        g_type.itemsize, x_type.itemsize, acc.itemsize, best.itemsize, int(acc == x_type), offsets.ctypes.data,
+    ))  # fmt: skip
+    return z, offsets
+
+
+def check_indices(plan: JobPlan, where: np.ndarray, limit: int) -> None:
+    """A ValueError for an index outside its plane, before anything is written."""
+    found = np.empty(2, np.int64)
+    extremes(where.ctypes.data, where.size, found.ctypes.data)
+    if found[1] >= limit:
+        raise index_error(plan, int(found[1]), limit)
+    if found[0] < 0:
+        raise index_error(plan, int(found[0]), limit)
+
+
+def payload_of_size(dtype: np.dtype) -> np.dtype:
+    """Unsigned integers of the same size: elements that are only moved."""
+    return np.dtype(f"u{dtype.itemsize}")
+
+
+def unpool_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """Elements at their indices."""
+    f = Frame(*packed[:FRAME].tolist())
+    constants = (payload_of_size(plan.out_dtype),)
+    entry = jit.compiled(unpool, (0,) * 7, constants)
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
+        check_indices(plan, arrays[1], f.d * f.h * f.w)
+        bands = bands_of(f)
+        addresses = (arrays[0].ctypes.data, arrays[1].ctypes.data, out.ctypes.data, packed.ctypes.data, bands)
+        launch(entry, addresses, constants, f.outer * bands, math.prod(form.x))
+
+    return run
+
+
+def unpool_gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """What lies at elements' indices."""
+    f = Frame(*packed[:FRAME].tolist())
+    constants = (payload_of_size(plan.out_dtype),)
+    entry = jit.compiled(unpool_back, (0,) * 6, constants)
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
+        check_indices(plan, arrays[2], f.d * f.h * f.w)
+        addresses = (arrays[0].ctypes.data, arrays[2].ctypes.data, out.ctypes.data, packed.ctypes.data)
+        launch(entry, addresses, constants, f.outer, math.prod(form.x))
+
+    return run
+
+
+ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner]] = {
+    "sums": spread_engine,
+    "chosen": chosen_engine,
+    "unpool": unpool_engine,
+    "unpool_gradient": unpool_gradient_engine,
+}

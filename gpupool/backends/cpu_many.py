@@ -1,0 +1,96 @@
+"""Jobs (calls with several operands) on NumPy arrays: plan and frame once per kind of call, then addresses."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpupool.jobs import Job, Operand, check_out
+from gpupool.request import fail
+
+from .cpu_frame import check_memory, dense, gone_axes, make_form, make_frame, new_result
+from .cpu_gradients import ENGINES
+
+CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
+
+_calls: dict[tuple, Call] = {}
+
+
+class Call:
+    """One kind of call, ready to run: everything but the arrays."""
+
+    def __init__(self, job: Job, arrays: tuple[np.ndarray, ...]) -> None:
+        self.plan = plan = job.make_plan(job, tuple(Operand(a.shape, a.dtype.newbyteorder("=")) for a in arrays))
+        self.form = form = make_form(plan, arrays[plan.like].strides)
+        self.gone = gone_axes(plan)
+        self.run: Callable[[list[np.ndarray], np.ndarray], None] | None = None
+        if 0 not in plan.out_shape:
+            self.run = ENGINES[job.kind](plan, form, make_frame(form, plan))
+
+    def operand(self, i: int, array: np.ndarray) -> np.ndarray:
+        """An operand as the kernels want it."""
+        dtype = self.plan.dtypes[i]
+        if self.plan.sides[i] == "own":
+            return np.require(array, dtype, ("C", "A"))
+        return dense(array, self.form.order, self.gone if self.plan.sides[i] == "y" else (), dtype)
+
+    def __call__(self, arrays: tuple[np.ndarray, ...], out: np.ndarray) -> None:
+        """Compute into `out`, by way of a dense array where it is none."""
+        if self.run is None:
+            return
+        view = np.expand_dims(out, self.gone) if self.gone and self.plan.out_side == "y" else out
+        view = view.transpose(self.form.order)
+        direct = view.flags.c_contiguous and view.flags.aligned
+        target = view if direct else np.empty(view.shape, self.plan.out_dtype)
+        self.run([self.operand(i, a) for i, a in enumerate(arrays)], target)
+        if not direct:
+            view[...] = target
+
+
+def run_many(arrays: tuple[np.ndarray, ...], job: Job, out: Any = None) -> Any:
+    """Compute a job on NumPy arrays into a new array, or into `out`."""
+    key = (job, *((a.shape, a.strides, a.dtype) for a in arrays))
+    call = _calls.get(key)
+    if call is None:
+        call = Call(job, arrays)
+        if len(_calls) >= CACHED_CALLS:
+            _calls.clear()
+        _calls[key] = call
+    if out is None:
+        out = new_result(call.plan, arrays[call.plan.like])
+    else:
+        check_out(call.plan, out, np.ndarray)
+        check_memory(call.plan, arrays, out)
+    call(arrays, out)
+    return out
+
+
+def run_array_like_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
+    """The same for lists, scalars or anything else that NumPy can read, arrays among them."""
+    read = []
+    for name, value in zip(job.operands, arrays, strict=True):
+        try:
+            read.append(np.asarray(value))
+        except ValueError as error:
+            fail(job.request, ValueError(f"{name} cannot be read as an array: {error}"))
+    return run_many(tuple(read), job, out)
+
+
+def run_dlpack_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
+    """The same for another library's CPU arrays, zero-copy, into the same library's."""
+    read = []
+    for name, value in zip(job.operands, arrays, strict=True):
+        try:
+            read.append(np.from_dlpack(value))
+        except (BufferError, RuntimeError, TypeError) as error:
+            fail(job.request, TypeError(f"{name} cannot be shared with NumPy: {error}"))
+    if out is not None:
+        run_many(tuple(read), job, np.from_dlpack(out))
+        return out
+    result = run_many(tuple(read), job)
+    namespace = sys.modules[type(arrays[0]).__module__.partition(".")[0]]
+    back = getattr(namespace, "from_dlpack", None) or namespace.dlpack.from_dlpack
+    return back(result)

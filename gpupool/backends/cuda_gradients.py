@@ -1,0 +1,123 @@
+"""The GPU stages of jobs: per kind, a function from a plan to the kernels that run and the memory between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpupool.backends.cuda_jobs import Stage, fill_bytes, make_axes, read_back
+from gpupool.gradients import OWN, accumulator
+from gpupool.jobs import INT64, JobPlan, index_error
+from gpupool.kernels.cuda.gather import gather_chosen, gather_sums
+from gpupool.kernels.cuda.unpool import check_indices, claim, unpool, unpool_back
+from gpupool.kernels.window import Axis, first_tap, tap_count
+
+
+class Scratch(NamedTuple):
+    """Memory that lives as long as one call."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    side: str
+
+
+class Steps(NamedTuple):
+    """The kernels of a job, and what runs them in their order."""
+
+    stages: list[Stage]
+    scratch: list[Scratch]
+    run: Callable[[Any, int, list[int]], None]
+
+
+def run_first(call: Any, stream: int, addresses: list[int]) -> None:
+    """The one kernel that most jobs are."""
+    call.launch(0, stream, addresses)
+
+
+def uniform_divisor(axes: tuple[Axis, Axis, Axis], override: int) -> int:
+    """What every window's average is divided by, 0 where they differ."""
+    if override:
+        return override
+    product = 1
+    for a in axes:
+        counts = {tap_count(first_tap(o, a.s, a.before), a.count_from, a.count_to, a.k, a.d) for o in (0, a.out - 1)}
+        if counts != {a.k}:  # the first and the last window have the fewest
+            return 0
+        product *= a.k
+    return product
+
+
+def sums(plan: JobPlan) -> Steps:
+    """Gradients of sums and averages."""
+    axes = make_axes(plan)
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    averages = plan.request.op == "avg"
+    constants = (
+        ("ACC", acc.type), ("AVERAGES", averages), ("DILATED", any(a.d > 1 for a in axes)),
+        ("UNIFORM", uniform_divisor(axes, plan.request.divisor_override or 0) if averages else 1),
+    )  # fmt: skip
+    return Steps([Stage(gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))], [], run_first)
+
+
+def chosen(plan: JobPlan) -> Steps:
+    """Gradients of operators that choose an element, whose positions are the third operand."""
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    codecs = (plan.dtypes[0], plan.out_dtype)
+    gather = Stage(gather_chosen, (0, 2, 3), 1, "x", (("ACC", acc.type),), codecs)
+    if plan.job.extra == OWN:
+        return Steps([gather], [], run_first)
+    return Steps([Stage(check_indices, (2, 4), 1, "y"), gather], [FLAGS], run_checked)
+
+
+FLAGS = Scratch((2,), INT64, "own")
+
+
+def run_checked(call: Any, stream: int, addresses: list[int]) -> None:
+    """The check of the indices, whose flags are the first scratch memory, and then all other kernels."""
+    at = len(call.plan.sides) + 1
+    fill_bytes(addresses[at], 2 * INT64.itemsize, 0xFF, stream)
+    call.launch(0, stream, addresses)
+    flags = read_back(addresses[at], 2 * INT64.itemsize, stream)
+    if flags is not None:
+        beyond, below = np.frombuffer(flags, np.int64).tolist()
+        if beyond >= 0 or below >= 0:
+            limit = math.prod(a.n for a in call.plan.pooled)
+            raise index_error(call.plan, beyond if beyond >= 0 else -1 - below, limit)
+    for number, scratch in enumerate(call.scratch[1:], 1):
+        size = math.prod(scratch.shape) * scratch.dtype.itemsize
+        fill_bytes(addresses[at + number], size, 0xFF, stream)
+    for number in range(1, len(call.runs)):
+        call.launch(number, stream, addresses)
+
+
+def owners(plan: JobPlan) -> Scratch:
+    """For each place of the unpooled planes the number of the element that it takes, -1 for none."""
+    few = math.prod(a.out for a in plan.pooled) < 2**31
+    return Scratch(plan.forward.shape, np.dtype(np.int32 if few else np.int64), "x")
+
+
+def unpooled(plan: JobPlan) -> Steps:
+    """Elements at their indices: x, indices, the result, flags, owners."""
+    stages = [Stage(check_indices, (1, 3), 1, "y"), Stage(claim, (1, 4), 1, "y"), Stage(unpool, (0, 4, 2), 1, "x")]
+    return Steps(stages, [FLAGS, owners(plan)], run_checked)
+
+
+def unpooled_gradient(plan: JobPlan) -> Steps:
+    """What lies at elements' indices: grad_output, x, indices, the result, flags, owners."""
+    stages = [
+        Stage(check_indices, (2, 4), 1, "y"),
+        Stage(claim, (2, 5), 1, "y"),
+        Stage(unpool_back, (0, 2, 5, 3), 1, "y"),
+    ]
+    return Steps(stages, [FLAGS, owners(plan)], run_checked)
+
+
+ENGINES: dict[str, Callable[[JobPlan], Steps]] = {
+    "sums": sums,
+    "chosen": chosen,
+    "unpool": unpooled,
+    "unpool_gradient": unpooled_gradient,
+}

@@ -1,0 +1,221 @@
+"""How jobs are laid out and launched on the GPU: one geometry, strides for each array, and stages of kernels."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import itertools
+from collections import deque
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpupool.backends.cuda_choose import INT32, LARGEST_LAUNCH, THREADS, walk_flags
+from gpupool.backends.cuda_launch import SIMULATED, Arguments, CudaUnavailable, launcher, load
+from gpupool.geometry import NO_AXIS
+from gpupool.jobs import JobPlan
+from gpupool.kernels.codecs import Plain, input_codec
+from gpupool.kernels.cuda.compile import simulated
+from gpupool.kernels.cuda.jobs import JobKernel, Steps
+from gpupool.kernels.cuda.walk import Walk, cut
+from gpupool.kernels.window import Axis, Batch, Geometry, extent
+
+WARP = 32
+
+
+class Grid(NamedTuple):
+    """The lengths that all arrays share, each array's strides, and each array's offset at every start."""
+
+    geometry: Geometry
+    steps: tuple[Steps, ...]
+    starts: tuple[tuple[int, ...], ...]
+    bits: int  # of positions
+    offset_bits: int
+
+
+class Stage(NamedTuple):
+    """A kernel over the elements of one side; `arrays` are numbers of the job's memories, the last are written."""
+
+    engine: Any
+    arrays: tuple[int, ...]
+    writes: int
+    side: str
+    constants: tuple[tuple[str, Any], ...] = ()
+    codecs: tuple[np.dtype, np.dtype] | None = None
+    payloads: tuple[str, ...] = ()
+
+
+def make_axes(plan: JobPlan) -> tuple[Axis, Axis, Axis]:
+    """The pooled axes, without strides."""
+    include = plan.request.count_include_pad
+    axes = []
+    for a in plan.pooled:
+        counted = (-a.before, a.n + a.after) if include else (0, a.n)
+        axes.append(Axis(a.n, a.out, a.k, a.s, a.d, a.before, *counted, 0, 0))
+    return tuple([NO_AXIS] * (3 - len(axes)) + axes)  # type: ignore[return-value]
+
+
+def make_grid(plan: JobPlan, strides: list[tuple[int, ...]]) -> Grid:
+    """Fit arrays with these element strides (one entry per axis of x) to the kernels' six axes."""
+    pooled = [a.axis for a in plan.pooled]
+    shape = plan.forward.shape
+    batch = [(shape[a], tuple(s[a] for s in strides)) for a in range(len(shape)) if a not in pooled and shape[a] > 1]
+    batch.sort(key=lambda b: (-abs(b[1][-1]), -abs(b[1][0])))
+    merged: list[tuple[int, tuple[int, ...]]] = []
+    for n, along in batch:
+        if merged and all(before == n * s for before, s in zip(merged[-1][1], along, strict=True)):
+            merged[-1] = (merged[-1][0] * n, along)
+        else:
+            merged.append((n, along))
+    none = (1, (0,) * len(strides))
+    fastest = min((abs(strides[-1][a]) for a in pooled if shape[a] > 1), default=0)
+    inner = merged.pop() if merged and abs(merged[-1][1][-1]) < fastest else none
+    merged.sort(key=lambda b: b[0])
+    outer, rest = merged[-2:], merged[:-2]
+    outer = [none] * (2 - len(outer)) + outer
+    axes = make_axes(plan)
+    ends = [[0] * (3 - len(pooled)) + [s[a] for a in pooled] for s in strides]
+    steps = tuple(Steps(outer[0][1][i], outer[1][1][i], inner[1][i], *ends[i]) for i in range(len(strides)))
+    starts = tuple(
+        tuple(sum(j * b[1][i] for j, b in zip(at, rest, strict=True)) for i in range(len(strides)))
+        for at in itertools.product(*(range(b[0]) for b in rest))
+    )
+    lengths = [Batch(b[0], 0, 0) for b in (*outer, inner)]
+    geometry = Geometry(lengths[0], lengths[1], lengths[2], *axes, plan.request.divisor_override or 0)
+    return Grid(geometry, steps, starts, *_widths(geometry, strides, shape, plan))
+
+
+def _widths(g: Geometry, strides: list[tuple[int, ...]], shape: tuple[int, ...], plan: JobPlan) -> tuple[int, int]:
+    """Bits of positions and of offsets."""
+    units = g.outer.n * g.outer2.n * g.inner.n
+    sides = [units, units]
+    largest, taps = [abs(g.divisor)], 1
+    for a in (g.d, g.h, g.w):
+        sides = [sides[0] * a.n, sides[1] * a.out]
+        largest += [(a.out - 1) * a.s + extent(a.k, a.d) + a.before, a.n + 2 * a.d + a.before, a.count_to + 2 * a.d]
+        taps *= a.k
+    bits = 32 if max(*sides, *largest) <= LARGEST_LAUNCH and taps <= INT32 else 64
+    ends = [max(a, b) for a, b in zip(shape, full_shape(plan), strict=True)]
+    span = max(sum((n - 1) * abs(s) for n, s in zip(ends, step, strict=True)) for step in strides)
+    return bits, 32 if max(span, *(abs(s) for step in strides for s in step)) <= INT32 else 64
+
+
+def full_shape(plan: JobPlan) -> tuple[int, ...]:
+    """The shape of the pooling's result with all axes kept."""
+    shape = list(plan.forward.shape)
+    for a in plan.pooled:
+        shape[a.axis] = a.out
+    return tuple(shape)
+
+
+class Launched(NamedTuple):
+    """One stage's kernel and the integers that it takes."""
+
+    kernel: JobKernel
+    block: int
+    grid: Grid
+    steps: tuple[Steps, ...]
+    walk: Walk
+    units: int
+
+
+def prepare(stage: Stage, grid: Grid) -> Launched:
+    """The kernel of a stage."""
+    g = grid.geometry
+    d, h, w = ((a.n if stage.side == "x" else a.out) for a in (g.d, g.h, g.w))
+    walk = Walk(cut(g.inner.n), cut(w), cut(h), cut(d), cut(g.outer2.n))
+    units = g.outer.n * g.outer2.n * g.inner.n * d * h * w
+    first_written = len(stage.arrays) - stage.writes
+    memories = tuple((name, i < first_written) for i, name in enumerate(stage.payloads))
+    codecs = [Plain(), Plain()] if stage.codecs is None else [input_codec(c) for c in stage.codecs]
+    kernel = JobKernel(
+        stage.engine, None, codecs[0], codecs[1], stage.payloads[0], stage.payloads[-1], grid.bits,
+        max(grid.bits, grid.offset_bits), (*stage.constants, *walk_flags(walk)), THREADS, memories=memories,
+    )  # fmt: skip
+    block = min(units, 64) if SIMULATED else min(THREADS, -(-units // WARP) * WARP)
+    return Launched(kernel, block, grid, tuple(grid.steps[i] for i in stage.arrays), walk, units)
+
+
+def numbers(one: Launched, first: int) -> list[tuple[int, int]]:
+    """The integer arguments in the kernel's order, each with its width in bits."""
+    g, narrow, wide = one.grid.geometry, one.kernel.index_bits, one.kernel.offset_bits
+    packed: list[tuple[int, int]] = []
+    for batch in (g.outer, g.outer2, g.inner):
+        packed += [(batch.n, narrow), (0, wide), (0, wide)]
+    for axis in (g.d, g.h, g.w):
+        packed += [(v, narrow) for v in axis[:8]] + [(0, wide), (0, wide)]
+    packed.append((g.divisor, narrow))
+    packed += [(v, wide) for steps in one.steps for v in steps]
+    packed += [(v, narrow) for c in one.walk for v in c]
+    return [*packed, (first, narrow), (one.units, narrow)]
+
+
+class PreparedJob:
+    """A stage with its kernel loaded and its integers packed; any number of threads may run it."""
+
+    def __init__(self, one: Launched, device: int) -> None:
+        self.one = one
+        function = load(one.kernel, device)
+        self.parts: list[tuple[Any, list[tuple[int, int]], deque[Arguments]]] = []
+        for first in range(0, one.units, LARGEST_LAUNCH):
+            blocks = -(-min(LARGEST_LAUNCH, one.units - first) // one.block)
+            start = functools.partial(launcher(), function, blocks, 1, 1, one.block, 1, 1, 0)
+            self.parts.append((start, numbers(one, first), deque()))
+
+    def __call__(self, stream: int, addresses: list[int]) -> None:
+        """Start the kernel on a stream; the arguments are the driver's own copy when this returns."""
+        for start, integers, free in self.parts:
+            try:
+                arguments = free.pop()
+            except IndexError:
+                arguments = Arguments(len(addresses), integers)
+            for i, address in enumerate(addresses):
+                arguments.slots[i] = address
+            code = start(stream, arguments.address, 0)[0]
+            free.append(arguments)
+            if code:
+                raise CudaUnavailable(f"{self.one.kernel.name}: launch failed: {code.name} ({int(code)})")
+
+
+class SimulatedJob:
+    """The same for Numba's simulator."""
+
+    def __init__(self, one: Launched) -> None:
+        self.one = one
+        self.kernel = simulated(one.kernel)
+
+    def __call__(self, memories: list[tuple[np.ndarray, int]]) -> None:
+        """Run the kernel to its end."""
+        from gpupool.backends.cuda_launch import lock
+        from gpupool.kernels.cuda.memory_simulated import Flat
+
+        one = self.one
+        with lock:
+            self.kernel[-(-one.units // one.block), one.block](
+                *[Flat(*m) for m in memories], one.grid.geometry, one.steps, one.walk, 0, one.units
+            )
+
+
+def fill_bytes(address: int, size: int, value: int, stream: int) -> None:
+    """Set bytes of device memory, on a stream."""
+    if SIMULATED:
+        ctypes.memset(address, value, size)
+        return
+    from gpupool.backends.cuda_launch import check, driver
+
+    check(driver().cuMemsetD8Async(address, value, size, stream))
+
+
+def read_back(address: int, size: int, stream: int) -> bytes | None:
+    """Bytes of device memory when all work before them on the stream is done; None while a graph is captured."""
+    if SIMULATED:
+        return ctypes.string_at(address, size)
+    from gpupool.backends.cuda_launch import check, driver
+
+    cu = driver()
+    if check(cu.cuStreamIsCapturing(stream)) != cu.CUstreamCaptureStatus.CU_STREAM_CAPTURE_STATUS_NONE:
+        return None
+    host = ctypes.create_string_buffer(size)
+    check(cu.cuMemcpyDtoHAsync(ctypes.addressof(host), address, size, stream))
+    check(cu.cuStreamSynchronize(stream))
+    return host.raw

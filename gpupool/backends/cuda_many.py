@@ -1,0 +1,193 @@
+"""Jobs (calls with several operands) on device arrays: laid out once per kind of call, then addresses in and out.
+
+Everything runs on the device that owns the first array, on the caller's stream. Only the check of indices that a caller
+hands in waits for the GPU; while a graph is captured it cannot, and indices outside their plane are then skipped.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpupool.backends import cuda
+from gpupool.backends.cuda import checked, flat_memory, loose, overlap, unaligned, usable
+from gpupool.backends.cuda_arrays import Library, View, library
+from gpupool.backends.cuda_gradients import ENGINES, Scratch, Steps
+from gpupool.backends.cuda_jobs import Launched, PreparedJob, SimulatedJob, Stage, make_grid, prepare
+from gpupool.backends.cuda_launch import SIMULATED
+from gpupool.geometry import contiguous_strides, lowest, memory_order, span
+from gpupool.gradients import OWN
+from gpupool.jobs import Job, JobPlan, Operand, check_out
+from gpupool.request import fail
+
+CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
+
+_calls: dict[tuple, Call] = {}
+
+
+class Memory(NamedTuple):
+    """One array of a call without its address: what lies where around its element (0, ..., 0)."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]  # in elements
+    dtype: np.dtype
+
+    def touched(self) -> tuple[int, int]:
+        """The bytes from the lowest to the highest touched, relative to the element (0, ..., 0)."""
+        low, item = lowest(self.shape, self.strides), self.dtype.itemsize
+        return low * item, (low + span(self.shape, self.strides)) * item
+
+
+def gone_axes(plan: JobPlan) -> tuple[int, ...]:
+    """The axes that the pooling's result lacks."""
+    request = plan.request
+    if request.keepdims:
+        return ()
+    end = len(plan.forward.shape) - (request.data_format == "channels_last")
+    return tuple(range(end - (request.spatial or 0), end))
+
+
+class Call:
+    """One kind of call, ready to run: everything but the arrays' addresses."""
+
+    def __init__(self, job: Job, views: list[View], out: View | None) -> None:
+        self.plan = plan = job.make_plan(job, tuple(Operand(v.shape, v.dtype) for v in views))
+        like = views[plan.like]
+        order = memory_order(plan.forward.shape, like.strides)
+        gone = gone_axes(plan)
+        kept = [a for a in range(len(order)) if plan.out_side == "x" or a not in gone]
+        self.order = tuple(kept.index(a) for a in order if a in kept)
+        if out is None:
+            strides = contiguous_strides(plan.out_shape, self.order)
+        else:
+            strides = tuple(s // out.dtype.itemsize for s in out.strides)
+        self.memories = [Memory(v.shape, tuple(s // v.dtype.itemsize for s in v.strides), v.dtype) for v in views]
+        self.memories.append(Memory(plan.out_shape, strides, plan.out_dtype))
+        self.steps: Steps | None = None
+        self.scratch: list[Scratch] = []
+        if 0 not in plan.out_shape and 0 not in plan.forward.shape:
+            self._prepare(views[0].device or 0)
+
+    def _prepare(self, device: int) -> None:
+        plan = self.plan
+        self.steps = steps = ENGINES[plan.job.kind](plan)
+        self.scratch = steps.scratch
+        self.memories += [Memory(s.shape, contiguous_strides(s.shape, tuple(range(len(s.shape)))), s.dtype)
+                          for s in self.scratch]  # fmt: skip
+        self.starts, found = lay_out(plan, steps, self.memories)
+        self.runs: list[tuple[Any, Stage]] = [
+            (SimulatedJob(one) if SIMULATED else PreparedJob(one, device), stage)
+            for one, stage in zip(found, steps.stages, strict=True)
+        ]
+
+    def launch(self, number: int, stream: int, addresses: list[int]) -> None:
+        """One stage at every start."""
+        run, stage = self.runs[number]
+        for start in self.starts:
+            if SIMULATED:
+                run([self._simulated(i, addresses[i], start[i]) for i in stage.arrays])
+            else:
+                run(stream, [addresses[i] + start[i] * self.memories[i].dtype.itemsize for i in stage.arrays])
+
+    def _simulated(self, i: int, address: int, start: int) -> tuple[np.ndarray, int]:
+        """An array's flat memory, and where in it the kernel's pointer points to."""
+        touched, dtype = self.memories[i].touched(), self.memories[i].dtype
+        return flat_memory(address, touched, dtype), start - touched[0] // dtype.itemsize
+
+
+def lay_out(plan: JobPlan, steps: Steps, memories: list[Memory]) -> tuple[tuple[tuple[int, ...], ...], list[Launched]]:
+    """The kernels of a job for arrays like these, and each array's offset, in elements, wherever they start."""
+    sides = (*plan.sides, plan.out_side, *(s.side for s in steps.scratch))
+    gone, rank = gone_axes(plan), len(plan.forward.shape)
+    full = [_full_strides(m, side, gone, rank) for m, side in zip(memories, sides, strict=True)]
+    # The grid is laid out for the result's memory, which is the last of the arrays that it looks at.
+    at = len(plan.sides)
+    grid = make_grid(plan, [*full[:at], *full[at + 1 :], full[at]])
+    place = [len(full) - 1 if i == at else i - (i > at) for i in range(len(full))]
+    starts = tuple(tuple(start[i] for i in place) for start in grid.starts)
+    grid = grid._replace(steps=tuple(grid.steps[i] for i in place), starts=starts)
+    found = []
+    for stage in steps.stages:
+        payloads = tuple(cuda.payload(memories[i].dtype) for i in stage.arrays)
+        found.append(prepare(stage._replace(payloads=payloads), grid))
+    return starts, found
+
+
+def _full_strides(m: Memory, side: str, gone: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    """An array's strides along all axes of x; along those that it lacks they are 0."""
+    if side == "own":
+        return (0,) * rank
+    if side == "y" and gone:
+        kept = iter(m.strides)
+        return tuple(0 if a in gone else next(kept) for a in range(rank))
+    return m.strides
+
+
+def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
+    """Compute a job on device arrays of one library into a new array of it, or into `out`."""
+    lib = library(arrays[0])
+    if job.kind == "chosen" and len(arrays) == 2 and library(arrays[1]) is lib:
+        arrays = (*arrays, cuda.run(arrays[1], job.request)[1])
+        job = job._replace(operands=(*job.operands, "indices"), extra=OWN)
+    views = []
+    for name, a in zip(job.operands, arrays, strict=True):
+        if library(a) is not lib:
+            kinds = f"{type(arrays[0]).__name__} and {type(a).__name__}"
+            raise TypeError(
+                f"{job.request.name}: {job.operands[0]} and {name} must be of one array library, got {kinds}"
+            )
+        views.append(checked(job.request, lib, a))
+        if views[0].device is not None and views[-1].device not in (None, views[0].device):
+            devices = f"{views[0].device} and {views[-1].device}"
+            fail(job.request, ValueError(f"{job.operands[0]} and {name} must be on one device, got {devices}"))
+    target = None if out is None else _target(lib, arrays[0], views, job, out)
+    call = prepared(job, views, target)
+    plan = call.plan
+    device = views[0].device
+    with usable(device):
+        y = lib.empty(arrays[0], plan.out_shape, call.order, plan.out_dtype) if out is None else out
+        if call.steps is not None:
+            scratch = [lib.empty(arrays[0], s.shape, tuple(range(len(s.shape))), s.dtype) for s in call.scratch]
+            at = lib.address(y) if target is None else target.address
+            addresses = [*(v.address for v in views), at, *map(lib.address, scratch)]
+            call.steps.run(call, lib.stream(arrays[0]), addresses)
+    return lib.result(y) if out is None else out
+
+
+def _target(lib: Library, first: Any, views: list[View], job: Job, out: Any) -> View:
+    """`out` as memory, with every check."""
+    if not lib.mutable:
+        fail(job.request, TypeError(f"out cannot be given for {type(first).__name__} arrays, which are immutable"))
+    y = lib.view(out) if isinstance(out, type(first)) else out
+    plan = job.make_plan(job, tuple(Operand(v.shape, v.dtype) for v in views))
+    check_out(plan, y, View)
+    if y.device is not None and views[0].device is not None and y.device != views[0].device:
+        fail(job.request, ValueError(f"out must be on device {views[0].device}, got an array on device {y.device}"))
+    if y.readonly:
+        fail(job.request, ValueError("out must be writeable, got a read-only array"))
+    if 0 not in y.shape and any(s == 0 and n > 1 for n, s in zip(y.shape, y.strides, strict=True)):
+        fail(job.request, ValueError(f"out must not repeat elements, got strides {y.strides} for shape {y.shape}"))
+    if loose(y):
+        fail(job.request, ValueError(unaligned("out", y)))
+    for name, v in zip(job.operands, views, strict=True):
+        if overlap(v, y):
+            fail(job.request, ValueError(f"out must not overlap {name} in memory"))
+    return y
+
+
+def prepared(job: Job, views: list[View], out: View | None) -> Call:
+    """The call for arrays like these, made once."""
+    key = (
+        job,
+        *((v.shape, v.strides, v.dtype, v.device) for v in (*views, *([] if out is None else [out]))),
+        out is None,
+    )
+    call = _calls.get(key)
+    if call is None:
+        with usable(views[0].device):
+            call = Call(job, views, out)
+        if len(_calls) >= CACHED_CALLS:
+            _calls.clear()
+        _calls[key] = call
+    return call

@@ -1,0 +1,43 @@
+"""The plans of gradients: what grad_output and x must be, and what the result is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .dtypes import is_float
+from .jobs import INT64, Job, JobPlan, Operand, check_operand
+from .plan import make_plan
+from .request import Request, fail
+
+OWN = "own"  # the extra of a job whose indices need no check, because they were found here
+KINDS = {"max": "chosen", "avg": "sums"}  # the backends' engines for each operator's gradient
+
+
+def kind_of(request: Request) -> str:
+    """Which engines compute the gradient of this pooling."""
+    return KINDS[request.op]
+
+
+def plan_gradient(job: Job, operands: tuple[Operand, ...]) -> JobPlan:
+    """grad_output, x and perhaps indices: a result like x."""
+    grad, x = operands[0], operands[1]
+    request = job.request
+    if not is_float(x.dtype):
+        fail(
+            request,
+            TypeError(f"x must be float16, bfloat16, float32 or float64 to have a gradient, got dtype {x.dtype}"),
+        )
+    forward = make_plan(request, x.shape, x.dtype)
+    if not is_float(forward.out_dtype):
+        fail(request, TypeError(f"dtype must be a floating dtype to have a gradient, got {forward.out_dtype}"))
+    check_operand(job, 0, grad, forward.out_shape, forward.out_dtype)
+    if len(operands) == 3:
+        check_operand(job, 2, operands[2], forward.out_shape, INT64)
+    return JobPlan(
+        job, forward, ("y", "x", "y")[: len(operands)], tuple(o.dtype for o in operands), x.shape, x.dtype, "x", 1
+    )
+
+
+def accumulator(*dtypes: np.dtype) -> np.dtype:
+    """float64 if one of them is, else float32."""
+    return np.dtype(np.float64 if any(d.itemsize == 8 for d in dtypes) else np.float32)

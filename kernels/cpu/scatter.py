@@ -1,0 +1,140 @@
+"""Elements that go where indices say, plane by plane: gradients of maxima, unpooling and its gradient.
+
+A thread owns a plane, or a band of its rows, and goes through the windows in row-major order: sums are added and
+duplicates resolved in the same order whatever the number of threads. Indices have been checked before.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..point import decode, encode
+from .frame import unpack_frame
+from .jit import called, kernel, pointer
+
+INT64 = np.dtype(np.int64)
+
+
+@kernel
+def extremes(where_at, n, found_at):
+    """The least and the largest of n indices."""
+    where, found = pointer(where_at, INT64), pointer(found_at, INT64)
+    low, high = where[0], where[0]
+    for i in range(1, n):
+        low = where[i] if where[i] < low else low
+        high = where[i] if where[i] > high else high
+    found[0], found[1] = low, high
+
+
+@called
+def reach(first_at, count_at, step, lo, hi, out):
+    """The windows of an axis that positions lo .. hi - 1 lie in, as a half-open range."""
+    first, count = pointer(first_at, INT64), pointer(count_at, INT64)
+    start, stop = out, np.int64(0)
+    for p in range(lo, hi):
+        if count[p] > 0:
+            start = first[p] if first[p] < start else start
+            last = first[p] + (count[p] - 1) * step + 1
+            stop = last if last > stop else stop
+    return start, stop
+
+
+@called
+def band_of(f, bands, unit):
+    """Which plane a unit of work belongs to, which of its elements are its own, and which windows reach those."""
+    plane, band = unit // bands, unit % bands
+    if f.d > 1:
+        lo, hi = band * f.d // bands, (band + 1) * f.d // bands
+        start, stop = reach(f.first_d, f.count_d, f.step_d, lo, hi, f.od)
+        return plane, lo * f.h * f.w, hi * f.h * f.w, start * f.oh * f.ow, stop * f.oh * f.ow
+    lo, hi = band * f.h // bands, (band + 1) * f.h // bands
+    start, stop = reach(f.first_h, f.count_h, f.step_h, lo, hi, f.oh)
+    return plane, lo * f.w, hi * f.w, start * f.ow, stop * f.ow
+
+
+@called
+def add_chosen(g, where, total, base, f, codec, from_g, bounds):
+    """The gradients of windows start .. stop - 1 added to elements lo .. hi - 1 of a plane, which begin at `base`."""
+    lo, hi, start, stop = bounds
+    if f.inner == 1 and hi - lo == f.d * f.h * f.w:
+        for i in range(start, stop):
+            at = base + where[from_g + i]
+            total[at] = total[at] + decode(codec, g[from_g + i])
+        return
+    for i in range(start, stop):
+        row = from_g + i * f.inner
+        for c in range(f.inner):
+            if lo <= where[row + c] < hi:
+                at = base + (where[row + c] - lo) * f.inner + c
+                total[at] = total[at] + decode(codec, g[row + c])
+
+
+@kernel
+def chosen(g_at, where_at, out_at, frame, bands, start, stop, g_type, x_type, g_codec):
+    """Gradients of maxima and their like, units start .. stop - 1, added in the result itself."""
+    f = unpack_frame(frame)
+    g, where = pointer(g_at, g_type), pointer(where_at, INT64)
+    elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
+    out = pointer(out_at, x_type)
+    for unit in range(start, stop):
+        plane, lo, hi, first, last = band_of(f, bands, unit)
+        base = (plane * elements + lo) * f.inner
+        for i in range(base, base + (hi - lo) * f.inner):
+            out[i] = 0
+        add_chosen(g, where, out, base, f, g_codec, plane * windows * f.inner, (lo, hi, first, last))
+
+
+@kernel
+def chosen_wide(g_at, where_at, out_at, frame, bands, start, stop, g_type, x_type, acc_type, g_codec, x_codec):
+    """The same for a result of halves, or narrower than the gradient: added in a buffer, then stored."""
+    f = unpack_frame(frame)
+    g, where, out = pointer(g_at, g_type), pointer(where_at, INT64), pointer(out_at, x_type)
+    elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
+    for unit in range(start, stop):
+        plane, lo, hi, first, last = band_of(f, bands, unit)
+        store = np.zeros((hi - lo) * f.inner, acc_type)
+        total = pointer(store.ctypes.data, acc_type)
+        add_chosen(g, where, total, 0, f, g_codec, plane * windows * f.inner, (lo, hi, first, last))
+        at = (plane * elements + lo) * f.inner
+        for i in range(store.size):
+            out[at + i] = encode(x_codec, store[i])
+
+
+@kernel
+def unpool(x_at, where_at, out_at, frame, bands, start, stop, x_type):
+    """Elements at their indices, zero elsewhere; of several with one index the last in row-major order stays."""
+    f = unpack_frame(frame)
+    x, where, out = pointer(x_at, x_type), pointer(where_at, INT64), pointer(out_at, x_type)
+    elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
+    for unit in range(start, stop):
+        plane, band = unit // bands, unit % bands
+        lo, hi = band * elements // bands, (band + 1) * elements // bands
+        base = plane * elements * f.inner
+        for i in range(base + lo * f.inner, base + hi * f.inner):
+            out[i] = 0
+        for i in range(windows):
+            row = (plane * windows + i) * f.inner
+            for c in range(f.inner):
+                to = where[row + c]
+                if lo <= to < hi:
+                    out[base + to * f.inner + c] = x[row + c]
+
+
+@kernel
+def unpool_back(g_at, where_at, out_at, frame, start, stop, x_type):
+    """What lies at each element's index, zero where a later element of the plane has the same."""
+    f = unpack_frame(frame)
+    g, where, out = pointer(g_at, x_type), pointer(where_at, INT64), pointer(out_at, x_type)
+    elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
+    owner = np.empty(elements * f.inner, np.int64)
+    for plane in range(start, stop):
+        base = plane * windows * f.inner
+        for i in range(windows):
+            for c in range(f.inner):
+                owner[where[base + i * f.inner + c] * f.inner + c] = i
+        for i in range(windows):
+            for c in range(f.inner):
+                at = where[base + i * f.inner + c] * f.inner + c
+                out[base + i * f.inner + c] = 0
+                if owner[at] == i:
+                    out[base + i * f.inner + c] = g[plane * elements * f.inner + at]

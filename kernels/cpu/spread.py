@@ -1,0 +1,181 @@
+"""Gradients of sums and averages: each input row adds up the rows of the windows that contain it, then deals them out.
+
+1. gather  the gradient's rows that reach this input row, added and divided: one line, with zeros on both sides. Where
+           the next input row takes in the same windows, it is a copy;
+2. across  each element of the row adds up the columns that reach it, in one of five ways (see `Across.mode`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .frame import unpack_frame
+from .jit import called, invoke, kernel, pointer
+from .spread_lines import Passes
+
+INT64 = np.dtype(np.int64)
+SHIFTS, PAIR, RUNS, TABLE, PIXELS = range(5)
+
+
+class Across(NamedTuple):
+    """How a line is dealt to the elements of a row."""
+
+    mode: int  # SHIFTS: stride 1; PAIR: stride 2; RUNS: windows apart; TABLE: anything; PIXELS: interleaved channels
+    k: int
+    s: int
+    d: int
+    before: int
+    averages: int
+    taps: int  # what each column counts in the divisor, 0 where they differ
+    margin: int  # zeros on each side of a line
+    item: int  # bytes of an accumulator, of a gradient, and of a result
+    g_item: int
+    x_item: int
+
+
+ACROSS, PASSES = len(Across._fields), len(Passes._fields)
+
+
+@called
+def unpack_across(address):
+    """The Across at this address, and the passes' addresses behind it."""
+    p = pointer(address, INT64)
+    z = Across(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10])
+    return z, Passes(p[11], p[12], p[13], p[14], p[15], p[16], p[17], p[18], p[19], p[20], p[21])
+
+
+@called
+def common_divisor(f, windows):
+    """What all rows of these windows are divided by apart from their columns' share; 0 where they differ."""
+    first_d, many_d, first_h, many_h = windows
+    if f.divisor != 0:
+        return f.divisor
+    taps_d, taps_h = pointer(f.taps_d, INT64), pointer(f.taps_h, INT64)
+    common = taps_d[first_d] * taps_h[first_h]
+    for i in range(many_d):
+        for j in range(many_h):
+            if taps_d[first_d + i * f.step_d] * taps_h[first_h + j * f.step_h] != common:
+                return 0
+    return common
+
+
+@called
+def gather_rows(t, f, z, g, windows, line, columns_at):
+    """The rows of these windows of the plane at g, added and divided."""
+    first_d, many_d, first_h, many_h = windows
+    taps_d, taps_h = pointer(f.taps_d, INT64), pointer(f.taps_h, INT64)
+    width, common = f.ow * f.inner, 1
+    if z.averages == 1:
+        common = common_divisor(f, windows)
+    columns = z.taps if f.divisor == 0 else 1  # 0: a divisor for each
+    at_once = many_d * many_h == 1 and columns != 0
+    for i in range(many_d):
+        for j in range(many_h):
+            od, oh = first_d + i * f.step_d, first_h + j * f.step_h
+            by = 1
+            if at_once:
+                by = common * columns
+            elif common == 0:
+                by = taps_d[od] * taps_h[oh]
+            later = 1 if i + j > 0 else 0
+            invoke(t.load, (g + (od * f.oh + oh) * width * z.g_item, width, line, by, later))
+    rest = common if common != 0 else 1
+    if z.averages == 1 and not at_once and (columns == 0 or rest * columns != 1):
+        if columns == 0:
+            invoke(t.divide, (line, f.ow, f.inner, rest, columns_at))
+        else:
+            invoke(t.divide, (line, f.ow, f.inner, rest * columns, np.int64(0)))
+
+
+@called
+def shifted(t, z, src, k, step, n, at, spare):
+    """n results, each the sum of k accumulators `step` apart from src on."""
+    if k > 3:
+        invoke(t.sums, (src, 3, step, n, spare, 0))
+        invoke(t.sums, (src + 3 * step * z.item, k - 3, step, n, spare, 1))
+        src, k = spare, 1
+    invoke(t.shifts, (src, k, step, n, at))
+
+
+@called
+def phase(t, z, line, u, n, spare):
+    """For stride 2: the sums for n elements of the padded row, every second one from u on; returns their address."""
+    taps = (z.k - u % 2 + 1) // 2
+    src = line + (u // 2 - (taps - 1)) * z.item  # the last tap belongs to the earliest window
+    if taps == 1:
+        return src
+    few = taps if taps < 3 else 3
+    invoke(t.sums, (src, few, 1, n, spare, 0))
+    if taps > few:
+        invoke(t.sums, (src + few * z.item, taps - few, 1, n, spare, 1))
+    return spare
+
+
+@called
+def pixels(t, f, z, line, at):
+    """Interleaved channels: pixel by pixel."""
+    first, count = pointer(f.first_w, INT64), pointer(f.count_w, INT64)
+    for p in range(f.w):
+        to = at + p * f.inner * z.x_item
+        if count[p] == 0:
+            invoke(t.blank, (f.inner, to))
+        else:
+            invoke(t.pixel, (line + first[p] * f.inner * z.item, count[p], f.step_w * f.inner, f.inner, to))
+
+
+@called
+def across(t, f, z, line, at, spare):
+    """One row of the result from its line."""
+    if z.mode == SHIFTS:
+        src = line + (z.before - (z.k - 1) * z.d) * f.inner * z.item
+        shifted(t, z, src, z.k, z.d * f.inner, f.w * f.inner, at, spare)
+    elif z.mode == PAIR:
+        even = phase(t, z, line, z.before, (f.w + 1) // 2, spare)
+        odd = phase(t, z, line, z.before + 1, (f.w + 1) // 2, spare + (f.w + 1) // 2 * z.item)
+        invoke(t.pair, (even, odd, f.w, at))
+    elif z.mode == RUNS:
+        if (f.ow - 1) * z.s + z.k - z.before < f.w or z.k < z.s:
+            invoke(t.blank, (f.w, at))
+        invoke(t.runs, (line, f.ow, z.k, z.s, z.before, f.w, at))
+    elif z.mode == TABLE:
+        invoke(t.table, (line, f.first_w, f.count_w, f.step_w, f.w, at))
+    else:
+        pixels(t, f, z, line, at)
+
+
+@kernel
+def spread(g, out, frame, packed, start, stop):
+    """Rows start .. stop - 1 of the result, all planes' rows counted through. Knows no types: compiled once."""
+    f = unpack_frame(frame)
+    z, t = unpack_across(packed)
+    first_d, many_d = pointer(f.first_d, INT64), pointer(f.count_d, INT64)
+    first_h, many_h = pointer(f.first_h, INT64), pointer(f.count_h, INT64)
+    room = f.ow * f.inner + 2 * z.margin
+    store = np.zeros((room + room + f.w * f.inner + f.ow + 64) * z.item + 64, np.uint8)
+    line = (np.int64(store.ctypes.data) + 63) // 64 * 64 + z.margin * z.item
+    spare = line + (room - z.margin) * z.item
+    columns = spare + (room + f.w * f.inner) * z.item
+    if z.taps == 0:
+        invoke(t.cast, (f.taps_w, f.ow, columns))
+    rest, ph = start // f.h, start % f.h
+    plane, pd = rest // f.d, rest % f.d
+    width, windows = f.w * f.inner, (np.int64(0), np.int64(0), np.int64(0), np.int64(0))
+    at = out + start * width * z.x_item
+    for row in range(start, stop):
+        wanted = (first_d[pd], many_d[pd], first_h[ph], many_h[ph])
+        if wanted[1] * wanted[3] == 0:
+            invoke(t.blank, (width, at))
+        elif row > start and pd + ph > 0 and wanted == windows:
+            invoke(t.copy, (at - width * z.x_item, width, at))
+        else:
+            from_g = g + plane * f.od * f.oh * f.ow * f.inner * z.g_item
+            gather_rows(t, f, z, from_g, wanted, line, columns)
+            across(t, f, z, line, at, spare)
+        windows, at, ph = wanted, at + width * z.x_item, ph + 1
+        if ph == f.h:
+            ph, pd = np.int64(0), pd + 1
+            if pd == f.d:
+                pd, plane = np.int64(0), plane + 1
+    return store.size  # Numba frees an array after its last use by name, whatever still has its address

@@ -1,0 +1,70 @@
+"""Gradients, one thread per element of the input: the sum over the windows that contain it, in row-major order.
+
+Nothing is scattered, so no two threads write to one element and the same call gives the same bits on every run.
+"""
+
+from __future__ import annotations
+
+from numba import cuda
+
+from ..gradient import hits, windows_of
+from ..point import decode, divisor, encode
+from .memory import index, number
+from .walk import place
+
+X_CODEC = Y_CODEC = None  # bound to the codecs of the gradient and of the result
+ACC = None  # bound to the type in which gradients are added
+AVERAGES, UNIFORM = False, 0  # bound: whether there is a divisor, and the one that all windows have, if they do
+DILATED = True  # bound: whether a window may step over an element that lies in its span
+
+
+def has_tap(g, od, oh, ow, pd, ph, pw):
+    """Whether the window, whose span contains the element, has a tap there."""
+    return hits(g.d, od, pd) and hits(g.h, oh, ph) and hits(g.w, ow, pw)
+
+
+def gather_sums(grad, out, g, steps, walk, first, count):
+    """Of sums and averages: each window gives its share."""
+    i = first + index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if i < count:
+        c, pw, ph, pd, o2, o1 = place(walk, i)
+        s, t = steps
+        at = o1 * s.outer + o2 * s.outer2 + c * s.inner
+        total = ACC(0)
+        d0, d1 = windows_of(g.d, pd)
+        h0, h1 = windows_of(g.h, ph)
+        w0, w1 = windows_of(g.w, pw)
+        for od in range(d0, d1):
+            for oh in range(h0, h1):
+                for ow in range(w0, w1):
+                    if not DILATED or has_tap(g, od, oh, ow, pd, ph, pw):
+                        share = ACC(decode(X_CODEC, grad[at + od * s.d + oh * s.h + ow * s.w]))
+                        if AVERAGES and UNIFORM == 0:
+                            share = share / ACC(number(divisor(g, od, oh, ow)))
+                        total = total + share
+        if AVERAGES and UNIFORM != 0:
+            total = total / ACC(UNIFORM)
+        to = o1 * t.outer + o2 * t.outer2 + c * t.inner + pd * t.d + ph * t.h + pw * t.w
+        out[to] = encode(Y_CODEC, total)
+
+
+def gather_chosen(grad, where, out, g, steps, walk, first, count):
+    """Of operators that choose one element of each window: `where` says which."""
+    i = first + index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if i < count:
+        c, pw, ph, pd, o2, o1 = place(walk, i)
+        s, r, t = steps
+        at = o1 * s.outer + o2 * s.outer2 + c * s.inner
+        at_where = o1 * r.outer + o2 * r.outer2 + c * r.inner
+        mine = (pd * g.h.n + ph) * g.w.n + pw
+        total = ACC(0)
+        d0, d1 = windows_of(g.d, pd)
+        h0, h1 = windows_of(g.h, ph)
+        w0, w1 = windows_of(g.w, pw)
+        for od in range(d0, d1):
+            for oh in range(h0, h1):
+                for ow in range(w0, w1):
+                    if where[at_where + od * r.d + oh * r.h + ow * r.w] == mine:
+                        total = total + ACC(decode(X_CODEC, grad[at + od * s.d + oh * s.h + ow * s.w]))
+        to = o1 * t.outer + o2 * t.outer2 + c * t.inner + pd * t.d + ph * t.h + pw * t.w
+        out[to] = encode(Y_CODEC, total)

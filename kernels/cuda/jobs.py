@@ -1,0 +1,60 @@
+"""Kernels with several operands: `kernel(arrays..., geometry, steps, walk, first, count)`.
+
+The geometry says how windows lie; each array has its own strides in `steps`, in the order of the arguments.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..window import Axis, Batch, Geometry
+from .compile import Kernel
+from .walk import Cut, Walk
+
+
+class Steps(NamedTuple):
+    """The strides of one array in elements, along (outer, outer2, inner, d, h, w)."""
+
+    outer: int
+    outer2: int
+    inner: int
+    d: int
+    h: int
+    w: int
+
+
+@dataclass(frozen=True, eq=False)
+class JobKernel(Kernel):
+    """A kernel without a reducer whose arrays are `memories`: payloads, and whether the kernel only reads them."""
+
+    memories: tuple[tuple[str, bool], ...] = ()
+
+    @property
+    def operator(self) -> str:
+        """Nothing: the engine's name says what it computes."""
+        return ""
+
+    @functools.cached_property
+    def key(self) -> tuple:
+        """All that distinguishes kernels."""
+        parts = tuple((type(p), tuple(p)) for p in (self.x_codec, self.y_codec))
+        widths = (self.index_bits, self.offset_bits)
+        return (self.engine, *parts, self.memories, *widths, self.constants, self.threads)
+
+    def signature(self) -> tuple[Any, ...]:  # type: ignore[override]
+        """The types of the arguments."""
+        from numba.cuda import types
+
+        from .index import Index
+        from .pointer import Memory
+
+        i, o = Index(self.index_bits), Index(self.offset_bits)
+        batch = types.NamedTuple((i, o, o), Batch)
+        axis = types.NamedTuple((i,) * 8 + (o, o), Axis)
+        geometry = types.NamedTuple((batch, batch, batch, axis, axis, axis, i), Geometry)
+        steps = types.UniTuple(types.NamedUniTuple(o, 6, Steps), len(self.memories))
+        walk = types.NamedUniTuple(types.NamedUniTuple(i, len(Cut._fields), Cut), 5, Walk)
+        memories = [Memory(getattr(types, name), constant) for name, constant in self.memories]
+        return (*memories, geometry, steps, walk, i, i)

@@ -1,0 +1,84 @@
+"""The register tile for maxima with positions: an accumulator is an element and its place among the tile's elements.
+
+Places are constants until they are stored. An absent tap has the value that no element loses to, so a result of that
+value is of a window that holds nothing else, and its position is that of the window's first element.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import cuda
+
+from ..point import encode
+from ..window import first_tap
+from .memory import index, store_vector
+from .operators import kept_two as kept
+from .point import Y_CODEC
+from .tile import add_slabs
+from .walk import place
+
+# Bound for each kernel, with those of `tile`:
+KD = SH = SW = TH = TW = STORE = STORE_WHERE = COLUMNS = TILE = ROWS = 1
+CHECK_W = CHECK_H = False
+NEUTRAL = (0, 0)
+ACC0 = ACC1 = OUT = None
+INDEX = np.int64
+
+
+def from_start(start):
+    """The first position inside the input of a window from `start`."""
+    return start if start > 0 else index(0)
+
+
+def position(value, code, g, start_d, start_h, start_w, window_h, window_w):
+    """Where in the pooled axes an element of the tile lies, the tile beginning at `start`, the window at `window`."""
+    if (CHECK_W or CHECK_H or KD > 1) and value == NEUTRAL[0]:
+        return (from_start(start_d) * g.h.n + from_start(window_h)) * g.w.n + from_start(window_w)
+    jd = code // (ROWS * COLUMNS)
+    rest = code - jd * (ROWS * COLUMNS)
+    r = rest // COLUMNS
+    return ((start_d + jd) * g.h.n + start_h + r) * g.w.n + start_w + rest - r * COLUMNS
+
+
+def tile_indices(x, y, where, g, walk, count):
+    """One thread's tile; both outputs have one layout."""
+    i = index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if i < count:
+        a0, a1 = cuda.local.array(TILE, ACC0), cuda.local.array(TILE, ACC1)
+        v0, v1 = cuda.local.array(COLUMNS, ACC0), cuda.local.array(COLUMNS, ACC1)
+        values, places = cuda.local.array(TW, OUT), cuda.local.array(TW, INDEX)
+        c, q, p, od, o2, o1 = place(walk, i)
+        plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
+        oh, ow = p * TH, q * TW
+        start_d = first_tap(od, g.d.s, g.d.before)
+        start_h = first_tap(oh, SH, g.h.before)
+        start_w = first_tap(ow, SW, g.w.before)
+        add_slabs(a0, a1, v0, v1, x, plane, g, start_d, start_h, start_w)
+        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys + od * g.d.ys
+        for r in range(TH):
+            if oh + r < g.h.out:
+                for t in range(TW):
+                    value, code = kept(a0, a1, r * TW + t)
+                    values[t] = encode(Y_CODEC, value)
+                    places[t] = position(
+                        value, index(code), g, start_d, start_h, start_w, start_h + r * SH, start_w + t * SW
+                    )
+                store_both(y, where, at_y + (oh + r) * g.h.ys + ow * g.w.ys, g, ow, values, places)
+
+
+def store_both(y, where, at, g, ow, values, places):
+    """One row of a tile's outputs."""
+    if STORE > 1:
+        for t in range(TW // STORE):
+            store_vector(y, at + t * STORE, values, t * STORE, STORE)
+    else:
+        for t in range(TW):
+            if ow + t < g.w.out:
+                y[at + t * g.w.ys] = values[t]
+    if STORE_WHERE > 1:
+        for t in range(TW // STORE_WHERE):
+            store_vector(where, at + t * STORE_WHERE, places, t * STORE_WHERE, STORE_WHERE)
+    else:
+        for t in range(TW):
+            if ow + t < g.w.out:
+                where[at + t * g.w.ys] = places[t]

@@ -1,0 +1,85 @@
+"""The kernels with several operands, compiled and linked without a GPU for every architecture."""
+
+import numpy as np
+import pytest
+
+import gpupool.kernels.cuda.compile as compiler
+from benchmarks.sass import resources
+from gpupool.backends.cuda_gradients import ENGINES
+from gpupool.backends.cuda_many import Memory, lay_out
+from gpupool.functional import average, maximum, unpool
+from gpupool.geometry import contiguous_strides
+from gpupool.gradients import plan_gradient
+from gpupool.jobs import INT64, Job, Operand
+from gpupool.unpooling import plan_unpool_gradient
+
+pytestmark = pytest.mark.cpu_only
+CAPABILITIES = ((7, 5), (8, 0), (9, 0), (10, 0))
+SMALL, LARGE = (16, 64, 56, 56), (16, 64, 112, 112)
+HUGE = (3, 70000, 40000)  # more than 2**32 elements
+
+
+def average_of(dtype, shape, small, **changed):
+    """The gradient of 3x3 averages with stride 2."""
+    geometry = (3, 2, 1, changed.get("dilation", 1))
+    request = average.avg_window("avg", 2, geometry, False, changed.get("include", True), None, None, "channels_first")
+    return Job(request, "sums", ("g", "x"), plan_gradient), [Operand(small, dtype), Operand(shape, dtype)]
+
+
+def maximum_of(dtype, shape, small):
+    """The gradient of 3x3 maxima with stride 2, from indices."""
+    request = maximum.max_window("max", 2, 3, 2, 1, 1, False, True, "channels_first")
+    operands = [Operand(small, dtype), Operand(shape, dtype), Operand(small, INT64)]
+    return Job(request, "chosen", ("g", "x", "indices"), plan_gradient), operands
+
+
+def unpooling_of(dtype, shape, small):
+    """2x2 unpooling."""
+    return unpool._job("unpool", 2, 2, None, 0, None, "channels_first"), [Operand(small, dtype), Operand(small, INT64)]
+
+
+def unpooling_gradient_of(dtype, shape, small):
+    """The gradient of 2x2 unpooling."""
+    job = unpooling_of(dtype, shape, small)[0]
+    job = job._replace(kind="unpool_gradient", operands=("g", "x", "indices"), make_plan=plan_unpool_gradient)
+    return job, [Operand(shape, dtype), Operand(small, dtype), Operand(small, INT64)]
+
+
+def kernels_of(job, operands):
+    """The kernels of a job on C-contiguous arrays."""
+    plan = job.make_plan(job, tuple(operands))
+    steps = ENGINES[job.kind](plan)
+    arrays = [*operands, Operand(plan.out_shape, plan.out_dtype), *(Operand(s.shape, s.dtype) for s in steps.scratch)]
+    memories = [Memory(a.shape, contiguous_strides(a.shape, tuple(range(len(a.shape)))), a.dtype) for a in arrays]
+    return [one.kernel for one in lay_out(plan, steps, memories)[1]]
+
+
+FLOATS = [np.dtype(t) for t in ("float16", "float32", "float64")]
+CASES = [(make, dtype, LARGE, SMALL, {}) for make in (average_of, maximum_of) for dtype in FLOATS]
+CASES += [(make, FLOATS[1], LARGE, SMALL, {}) for make in (unpooling_of, unpooling_gradient_of)]
+CASES += [
+    (average_of, FLOATS[1], LARGE, SMALL, {"include": False}),
+    (maximum_of, FLOATS[1], HUGE, (3, 35000, 20000), {}),
+]
+CASES += [(average_of, FLOATS[1], LARGE, (16, 64, 55, 55), {"dilation": 2})]
+
+
+@pytest.mark.parametrize("which", CASES, ids=lambda which: f"{which[0].__name__}-{which[1]}-{which[2]}-{which[4]}")
+def test_compiles_for_every_gpu(which):
+    """Machine code for each architecture, within a thread's registers, nothing in local memory."""
+    make, dtype, shape, small, changed = which
+    found = kernels_of(*make(dtype, shape, small, **changed))
+    assert found
+    for kernel in found:
+        assert kernel.offset_bits == (64 if shape == HUGE else 32)
+        for cc in CAPABILITIES:
+            registers, local_bytes = resources(compiler.cubin(kernel, cc), kernel.name)
+            assert 0 < registers * kernel.threads <= 65536, f"{kernel.name}, sm_{cc}: {registers} registers"
+            assert local_bytes == 0, f"{kernel.name}, sm_{cc}: {local_bytes} bytes of local memory"
+
+
+def test_every_kernel_is_compiled():
+    """The cases reach each engine of jobs."""
+    names = {kernel.engine.__name__ for make, dtype, shape, small, changed in CASES
+             for kernel in kernels_of(*make(dtype, shape, small, **changed))}  # fmt: skip
+    assert names == {"gather_sums", "gather_chosen", "check_indices", "claim", "unpool", "unpool_back"}

@@ -1,0 +1,54 @@
+"""Gradients by brute force, in Python floats: every window gives its share to its elements. Nothing is gpupool's."""
+
+import math
+
+import numpy as np
+import reference
+
+
+def share(op, values, taps, g, divisor, options):
+    """(element, share) of one window's gradient g."""
+    if op == "avg":
+        return [(t, g / divisor) for t in taps]
+    if op == "sum":
+        return [(t, g) for t in taps]
+    if op == "max":
+        return [(reference.max_position(values, taps), g)]
+    if op == "min":
+        return [(reference.max_position([-v for v in values], taps), g)]
+    return lp_share(values, taps, g, options["norm_type"])
+
+
+def lp_share(values, taps, g, p):
+    """Of an Lp norm: g * sign(x) * (|x| / norm)**(p - 1), zero where the norm is; the first largest |x| for p = inf."""
+    sizes = [abs(v) for v in values]
+    if math.isinf(p):
+        best = reference.max_position(sizes, taps)
+        return [(best, g * np.sign(values[best]))]
+    norm = sum(sizes[t] ** p for t in taps) ** (1 / p)
+    if norm == 0:
+        return [(t, 0.0) for t in taps]
+    return [(t, g * np.sign(values[t]) * (sizes[t] / norm) ** (p - 1) if sizes[t] else 0.0) for t in taps]
+
+
+def gradient(op, grad, x, axes, windows, include=True, override=None, **options):
+    """The gradient of pooling `x` over `axes`, whose windows are (real positions, counted taps) per axis; float64."""
+    sizes = [x.shape[a] for a in axes]
+    grid = reference.window_grid(windows, sizes, include)
+    last = range(-len(axes), 0)
+    moved = np.moveaxis(x.astype(np.float64), axes, last)
+    planes = moved.reshape(-1, math.prod(sizes))
+    grads = np.moveaxis(grad.astype(np.float64), axes, last).reshape(len(planes), len(grid))
+    result = np.zeros_like(planes)
+    for plane in range(len(planes)):
+        values = planes[plane].tolist()
+        for (taps, counted), g in zip(grid, grads[plane].tolist(), strict=True):
+            for t, part in share(op, values, taps, g, counted if override is None else override, options):
+                result[plane, t] += part
+    return np.moveaxis(result.reshape(moved.shape), last, axes)
+
+
+def windows_of(shape, axes, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """The windows of each axis, as `gradient` takes them."""
+    rows = reference.resolve(shape, kernel_size, axes, stride, padding, dilation)
+    return [reference.axis_windows(shape[a], k, s, p, d, ceil_mode) for a, k, s, p, d in rows]
