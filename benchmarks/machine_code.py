@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from gpupool.request import Request
 class Case(NamedTuple):
     """One call; shapes are (..., H, W), or (..., H, W, C) with layout "channels_last"."""
 
-    op: str
+    op: Any
     window: Any
     stride: Any
     padding: Any = 0
@@ -39,6 +40,8 @@ class Case(NamedTuple):
     indices: bool = False
     positions: bool = False  # those alone, as where values and positions are laid out differently
     odd: bool = False  # a view that is not aligned for vectors
+    nan_policy: str = "propagate"
+    options: tuple = ()
     dilation: int = 1
     output_size: Any = None  # of adaptive pooling
 
@@ -99,7 +102,33 @@ def _cases() -> tuple[Case, ...]:
     return tuple(rows)
 
 
-CASES = _cases()
+def _more_operators() -> tuple[Case, ...]:
+    """The operators beside max and avg: a tile, an edge, channels last, whole planes, any window; NaN omitted."""
+    rows = []
+    given: dict[str, tuple] = {"lp": (2.0,)}
+    for op, t in product(("min", "sum", "lp"), ("float32", "float16", "uint8")):
+        more = {"options": given.get(op, ())}
+        rows += [Case(op, 2, 2, dtype=t, **more), Case(op, 3, 2, 1, t, **more), Case(op, 13, 1, 6, t, **more)]
+        rows += [Case(op, 2, 2, 0, t, "channels_last", NHWC, **more), Case(op, None, None, 0, t, shape=WHOLE, **more)]
+    for p, t in product((1.0, 3.0, float("inf")), ("float32", "float64")):
+        rows += [Case("lp", 3, 2, 1, t, options=(p,)), Case("lp", None, None, 0, t, shape=WHOLE, options=(p,))]
+    for op, t in product(("sum", "min"), ("int8", "int64", "uint64", "bfloat16", "float64")):
+        rows += [Case(op, 2, 2, dtype=t), Case(op, None, None, dtype=t, shape=WHOLE)]
+    rows += [Case(op, 2, 2, dtype=t) for op in ("any", "all") for t in ("bool", "float32", "float16")]
+    for op, t in product(("max", "min", "avg", "sum"), ("float32", "float16")):
+        rows += [Case(op, 3, 2, 1, t, nan_policy="omit"), Case(op, None, None, 0, t, shape=WHOLE, nan_policy="omit")]
+    rows += [Case(op, 3, 2, 1, indices=True, nan_policy=n) for op in ("max", "min") for n in ("propagate", "omit")]
+    for t in ("float32", "float16", "uint8", "int64"):
+        rows += [
+            Case("median", 3, 1, 1, t),
+            Case("mode", 3, 2, 0, t, options=(None,)),
+            Case("mode", 5, 5, 0, t, options=(0,)),
+        ]
+    rows += [Case("sum", 3, 2, 1, "int16", out_dtype="uint8"), Case("sum", 9, 1, 4, "float32")]
+    return tuple(rows)
+
+
+CASES = _cases() + _more_operators()
 
 
 class Budget(NamedTuple):
@@ -128,7 +157,7 @@ def launches_of(case: Case) -> list[Launch]:
     request = Request(
         "machine_code", case.op, case.window, case.stride, case.padding, case.dilation, dtype=case.out_dtype,
         indices=case.indices or case.positions, spatial=spatial, data_format=case.layout,
-        output_size=case.output_size,
+        output_size=case.output_size, nan_policy=case.nan_policy, options=case.options,
     )  # fmt: skip
     if case.dtype == "bfloat16":
         import ml_dtypes

@@ -59,3 +59,15 @@ def of_mean(dtype: np.dtype) -> np.dtype:
     if is_float(dtype):
         return dtype
     return np.dtype("float32" if dtype.itemsize <= 2 else "float64")
+
+
+def of_sum(dtype: np.dtype) -> np.dtype:
+    """NumPy's rule: floats keep theirs, unsigned integers give uint64, other integers and bool int64."""
+    if is_float(dtype):
+        return dtype
+    return np.dtype("uint64" if dtype.kind == "u" else "int64")
+
+
+def of_truth(dtype: np.dtype) -> np.dtype:  # noqa: ARG001 (one rule, one signature)
+    """bool."""
+    return np.dtype("bool")

@@ -129,5 +129,6 @@ def make_layout(plan: Plan, x_strides: tuple[int, ...], y_strides: tuple[int, ..
         )
         for at in itertools.product(*(range(b.n) for b in rest[:-2]))
     )
-    geometry = Geometry(outer[0], outer[1], inner, axes[0], axes[1], axes[2], plan.request.divisor_override or 0)
+    divisor = plan.request.divisor_override or 0 if plan.divides else 1
+    geometry = Geometry(outer[0], outer[1], inner, axes[0], axes[1], axes[2], divisor)
     return Layout(geometry, starts, span(plan.shape, x_strides), span(plan.out_shape, y_strides))

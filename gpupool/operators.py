@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.kernels import extremes, means
+from gpupool.kernels import extremes, means, norms, ranks, sums, truths
 from gpupool.kernels.reducers import Wanted
 
-from .dtypes import as_input, check_real, chosen_dtype, of_mean
+from .dtypes import as_input, check_real, chosen_dtype, of_mean, of_sum, of_truth
 from .request import Request
 
 NAN_POLICIES = ("propagate", "omit")
@@ -28,6 +28,41 @@ class Result(NamedTuple):
 
 AS_INPUT = Result("the input's", as_input)
 FLOATING = Result("floating point", of_mean)
+SUMMED = Result("the input's, of integers int64 or uint64", of_sum)
+TRUTH = Result("bool", of_truth)
+
+
+class Option(NamedTuple):
+    """A parameter of an operator's own: its default, and the check that returns it as the kernels take it."""
+
+    name: str
+    default: Any
+    check: Callable[[Any, np.dtype], Any]  # of a value, for this dtype of x
+
+
+def norm_type(p: Any, dtype: np.dtype) -> float:  # noqa: ARG001 (one check, one signature)
+    """The p of an Lp norm."""
+    if isinstance(p, (bool, np.bool_)) or not isinstance(p, (int, float, np.integer, np.floating)):
+        raise TypeError(f"norm_type must be a positive number or inf, got {p!r}")
+    if not p > 0:
+        raise ValueError(f"norm_type must be a positive number or inf, got {p!r}")
+    return float(p)
+
+
+def ignored(value: Any, dtype: np.dtype) -> Any:
+    """The value that a mode does not count, None for no such value."""
+    if value is None:
+        return None
+    if not isinstance(value, (bool, np.bool_, int, float, np.integer, np.floating)):
+        raise TypeError(f"ignore must be a number of x's dtype {dtype}, or None, got {value!r}")
+    if dtype.kind in "biu":
+        low, high = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+        if value != value or not low <= value <= high or value != int(value):
+            raise ValueError(f"ignore must be a number of x's dtype {dtype}, or None, got {value!r}")
+        return int(value)
+    if value != value:
+        raise ValueError(f"ignore must be a number of x's dtype {dtype}, or None, got {value!r}: NaN is never ignored")
+    return float(value)
 
 
 class Operator(NamedTuple):
@@ -42,13 +77,13 @@ class Operator(NamedTuple):
     dtype: bool = False  # `dtype` may choose the result's
     indices: bool = False  # positions, with return_indices
     nan_policy: bool = False  # NaN may be omitted
-    options: tuple[str, ...] = ()  # parameters of its own, in the order of Request.options
+    options: tuple[Option, ...] = ()  # parameters of its own, in the order of Request.options
 
     @property
     def takes(self) -> tuple[str, ...]:
         """The arguments that only some operators have."""
         words = ("return_indices",) * self.indices + ("count_include_pad", "divisor_override") * self.divides
-        return (*self.options, *words, *("dtype",) * self.dtype, *("nan_policy",) * self.nan_policy)
+        return (*(o.name for o in self.options), *words, *("dtype",) * self.dtype, *("nan_policy",) * self.nan_policy)
 
 
 OPERATORS = {
@@ -56,12 +91,34 @@ OPERATORS = {
     for row in (
         Operator(
             "max", "the largest element", ("max_pool", "adaptive_max_pool", "global_max_pool"),
-            extremes.max_reducer, AS_INPUT, indices=True,
+            extremes.max_reducer, AS_INPUT, indices=True, nan_policy=True,
+        ),
+        Operator(
+            "min", "the smallest element", ("min_pool", "global_min_pool"),
+            extremes.min_reducer, AS_INPUT, indices=True, nan_policy=True,
         ),
         Operator(
             "avg", "the mean", ("avg_pool", "adaptive_avg_pool", "global_avg_pool"),
-            means.mean_reducer, FLOATING, divides=True, dtype=True,
+            means.mean_reducer, FLOATING, divides=True, dtype=True, nan_policy=True,
         ),
+        Operator(
+            "sum", "the sum", ("sum_pool", "global_sum_pool"),
+            sums.sum_reducer, SUMMED, dtype=True, nan_policy=True,
+        ),
+        Operator(
+            "lp", "the Lp norm", ("lp_pool", "global_lp_pool"),
+            norms.norm_reducer, FLOATING, dtype=True, options=(Option("norm_type", 2.0, norm_type),),
+        ),
+        Operator(
+            "median", "the middle element, or the mean of the two middle ones", ("median_pool",),
+            ranks.median_reducer, FLOATING, dtype=True,
+        ),
+        Operator(
+            "mode", "the most frequent element, of equally frequent ones the smallest", ("mode_pool",),
+            ranks.mode_reducer, AS_INPUT, options=(Option("ignore", None, ignored),),
+        ),
+        Operator("any", "whether an element is not zero", (), truths.any_reducer, TRUTH),
+        Operator("all", "whether no element is zero", (), truths.all_reducer, TRUTH),
     )
 }  # fmt: skip
 
@@ -72,8 +129,8 @@ def public_names() -> tuple[str, ...]:
 
 
 def operator_of(op: Any) -> Operator:
-    """The row of an operator that a request names."""
-    row = OPERATORS.get(op) if isinstance(op, str) else None
+    """The row of a request's operator."""
+    row = OPERATORS.get(op) if isinstance(op, str) else getattr(op, "operator", None)  # a name, or a user's Reducer
     if row is None:
         raise ValueError(f"op must be one of {tuple(OPERATORS)}, got {op!r}")
     return row
@@ -97,9 +154,25 @@ def check_operator(request: Request) -> Operator:
     return row
 
 
+def parameters(row: Operator, options: tuple, dtype: np.dtype) -> tuple:
+    """A request's options, checked: those of the row, in its order."""
+    return tuple(option.check(value, dtype) for option, value in zip(row.options, options, strict=True))
+
+
+def named_options(op: Any, given: dict[str, Any]) -> tuple:
+    """Options given by name, in the order of the operator's row; a TypeError for those that it does not have."""
+    row = OPERATORS.get(op) if isinstance(op, str) else None
+    known = {o.name: o.default for o in row.options} if row else {}
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{op!r} has no parameter {name!r}; it has {tuple(known) or 'none'}")
+    return tuple((known | given).values())
+
+
 def result_dtype(row: Operator, request: Request, dtype: np.dtype) -> np.dtype:
     """The dtype of the result, or a TypeError that says what is allowed."""
     check_real(dtype)
+    parameters(row, request.options, dtype)
     if request.dtype is None:
         return row.result.dtype(dtype)
     if not row.dtype:

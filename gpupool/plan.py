@@ -16,7 +16,7 @@ from gpupool.kernels.window import SLIDING
 
 from .axes import PooledAxis, pooled_shape, resolve_axes, window_rule
 from .dtypes import is_float
-from .operators import check_operator, operator_of, result_dtype
+from .operators import check_operator, operator_of, parameters, result_dtype
 from .request import Request, fail
 
 MAX_POOLED_AXES = 3
@@ -70,10 +70,12 @@ def choose(plan: Plan, *, wide: bool) -> tuple[Any, Any, Any]:
     """The reducer and the codecs of input and output; `wide` says that float64 arithmetic is cheap on the target."""
     request = plan.request
     omit = request.nan_policy == "omit" and is_float(plan.dtype)
+    row, override = operator_of(request.op), request.divisor_override is not None
     wanted = Wanted(
-        plan.dtype, plan.out_dtype, plan.largest_window, request.indices, wide, omit, request.options
+        plan.dtype, plan.out_dtype, plan.largest_window, request.indices, wide, omit, override,
+        parameters(row, request.options, plan.dtype),
     )  # fmt: skip
-    red = operator_of(request.op).reducer(wanted)
+    red = row.reducer(wanted)
     return red, input_codec(plan.dtype), output_codec(plan.out_dtype, getattr(red, "gives", "number"))
 
 

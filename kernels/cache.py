@@ -42,16 +42,16 @@ CUDA_SOURCES = _digest("cuda")
 
 def code_digest(cls: type) -> str:
     """A digest of a reducer's or codec's static functions: two classes of one name must not share a file."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(getattr(cls, "DIGEST", "").encode())  # a user's reducer: what its functions depend on
     for name, member in sorted(vars(cls).items()):
         if isinstance(member, staticmethod):
-            digest.update(repr((name, _described(member.__func__.__code__))).encode())
+            digest.update(repr((name, described(member.__func__.__code__))).encode())
     return digest.hexdigest()
 
 
-def _described(code: types.CodeType) -> tuple:
+def described(code: types.CodeType) -> tuple:
     """What a code object does, without the addresses that its repr has."""
-    constants = tuple(_described(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
+    constants = tuple(described(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
     return code.co_code, code.co_names, code.co_varnames, constants
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from .exact import mean_exact, round_exact, split_signed, split_unsigned
 
+KNOWN = 2**62  # beside a number of NaN: there is an element that is none
+
 
 class Mean(NamedTuple):
     """Mean in float32, for windows so small that its roundings do not add up."""
@@ -273,9 +275,62 @@ class MeanRoundedUnsigned(NamedTuple):
         return round_exact(acc, count)
 
 
+class MeanKnown(NamedTuple):
+    """Mean of the elements that are not NaN: sum, and the number of NaN with a flag for one element that is none."""
+
+    @staticmethod
+    def accumulator(loaded):
+        return None
+
+    @staticmethod
+    def neutral(loaded):
+        return (np.float64(-0.0), np.int64(0))
+
+    @staticmethod
+    def seed(red, v, at):
+        return (np.float64(v), np.int64(KNOWN)) if v == v else (np.float64(-0.0), np.int64(1))
+
+    @staticmethod
+    def combine(red, a, b):
+        known = (a[1] | b[1]) & np.int64(KNOWN)
+        return (a[0] + b[0], ((a[1] & np.int64(KNOWN - 1)) + (b[1] & np.int64(KNOWN - 1))) | known)
+
+    @staticmethod
+    def finish(red, acc, count):
+        if acc[1] < np.int64(KNOWN):
+            return np.float64(np.nan)
+        return acc[0] / np.float64(np.int64(count) - (acc[1] - np.int64(KNOWN)))
+
+
+class MeanKnownOver(NamedTuple):
+    """MeanKnown with a divisor of the user's, from which nothing is taken off."""
+
+    @staticmethod
+    def accumulator(loaded):
+        return None
+
+    @staticmethod
+    def neutral(loaded):
+        return (np.float64(-0.0), np.int64(0))
+
+    @staticmethod
+    def seed(red, v, at):
+        return (np.float64(v), np.int64(1)) if v == v else (np.float64(-0.0), np.int64(0))
+
+    @staticmethod
+    def combine(red, a, b):
+        return (a[0] + b[0], a[1] | b[1])
+
+    @staticmethod
+    def finish(red, acc, count):
+        return acc[0] / np.float64(count) if acc[1] > 0 else np.float64(np.nan)
+
+
 def mean_reducer(wanted):
     """The row for "avg": the cheapest accumulator that keeps the accuracy rule."""
     dtype, out_dtype, taps = wanted.dtype, wanted.out_dtype, wanted.taps
+    if wanted.omit:
+        return MeanKnownOver() if wanted.override else MeanKnown()
     if dtype.kind in "biu":
         largest = taps * (1 if dtype.kind == "b" else 2 ** (8 * dtype.itemsize))
         if largest <= 2**15 and out_dtype.itemsize <= 4:

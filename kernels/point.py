@@ -23,6 +23,11 @@ def finish(red, acc, count):
     return type(red).finish(red, acc, count)
 
 
+def select(x, codec, red, box):
+    """The reducer's select, where it has one (see `ranks`)."""
+    return type(red).select(x, codec, red, box)
+
+
 def decode(codec, raw):
     """The codec's decode."""
     return type(codec).decode(codec, raw)

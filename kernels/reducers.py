@@ -18,8 +18,9 @@ and for the host only, each but the first with the default that is named here:
                            "single": a float32, finite, whose every half is exact;
                            "pair": an exact integer (high, low), see `exact` ("number")
 
-Windows are seeded from their first real element, so no operator needs a neutral value. The rows are in `extremes` and
-`means`; the table of operators, which chooses one of them, is gpupool/operators.py.
+Windows are seeded from their first real element, so no operator needs a neutral value. The rows are in `extremes`,
+`means`, `sums`, `norms` and `truths`, and those that read windows as a whole in `ranks`; the table of operators, which
+chooses one of them, is gpupool/operators.py.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Wanted(NamedTuple):
     indices: bool  # positions, too
     wide: bool  # float64 arithmetic is cheap on this target
     omit: bool  # NaN is absent
+    override: bool  # the user gave a divisor
     options: tuple  # the operator's own parameters
 
 
@@ -50,6 +52,11 @@ def neutral(red: Any, loaded: np.dtype) -> Any:
 def picks(red: Any) -> bool:
     """Whether results are elements: windows may then share some, and order decides between zeros."""
     return getattr(red, "picks", False)
+
+
+def selects(red: Any) -> bool:
+    """Whether the reducer looks at all elements of a window at once (see `ranks`)."""
+    return hasattr(red, "select")
 
 
 def unordered(red: Any, loaded: np.dtype) -> Any:

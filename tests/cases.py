@@ -5,6 +5,7 @@ few with `large=True` run compiled only.
 """
 
 import rows_geometry
+import rows_operators
 import rows_values
 import rows_windows
 from fills import dtype_of
@@ -23,6 +24,7 @@ FAMILIES = (
     rows_values.accuracy,
     rows_values.integers,
     rows_values.compiled_only,
+    *rows_operators.FAMILIES,
 )
 CASES = tuple(case for family in FAMILIES for case in family())
 assert len({case.id for case in CASES}) == len(CASES), "two rows have the same id"

@@ -5,36 +5,18 @@ once to the result's format. Nothing here is fast and nothing is clever: it is r
 """
 
 import math
-from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
 
 import numpy as np
+from reference_numbers import is_float, nearest, ulp
+from reference_operators import OPERATORS, Answer
 
-# name -> (bits of precision, smallest normal exponent, largest exponent)
-FORMATS = {
-    "float16": (11, -14, 15),
-    "bfloat16": (8, -126, 127),
-    "float32": (24, -126, 127),
-    "float64": (53, -1022, 1023),
-}
-UNIT = 1074  # every finite float64 is an integer multiple of 2**-1074
+__all__ = ["Answer", "Rejected", "call", "is_float", "nearest", "output_shape", "pool", "ulp"]
 
 
 class Rejected(ValueError):
     """The arguments describe no pooling: the library has to raise for them, too."""
-
-
-@dataclass
-class Answer:
-    """Expected values; of means also what an error is judged by: exact mean, mean of |x|, exact sum of integers."""
-
-    values: np.ndarray
-    indices: np.ndarray | None = None
-    taps: int = 0
-    exact: list = field(default_factory=list)
-    scale: list = field(default_factory=list)
-    totals: list | None = None
 
 
 # ---------------------------------------------------------------- windows
@@ -98,124 +80,6 @@ def axis_windows(n, k, s, pads, d, ceil_mode):
     return windows
 
 
-# ---------------------------------------------------------------- numbers
-
-
-def exponent(value):
-    """floor(log2 |value|) of a non-zero Fraction."""
-    guess = abs(value.numerator).bit_length() - value.denominator.bit_length()
-    while Fraction(2) ** guess > abs(value):
-        guess -= 1
-    while Fraction(2) ** (guess + 1) <= abs(value):
-        guess += 1
-    return guess
-
-
-def ulp(value, name):
-    """Distance between neighbours of format `name` at |value|."""
-    precision, lowest, _ = FORMATS[name]
-    at = lowest if value == 0 else max(exponent(value), lowest)
-    return Fraction(2) ** (at - precision + 1)
-
-
-def nearest(value, name):
-    """The float of format `name` nearest to a Fraction (ties to even), as a Python float."""
-    step = ulp(value, name)
-    rounded = round(value / step) * step  # Fraction.__round__ takes half to even
-    limit = Fraction(2) ** (FORMATS[name][2] + 1)
-    if abs(rounded) >= limit:
-        return math.copysign(math.inf, rounded)
-    return float(rounded)
-
-
-def to_integer(value, dtype):
-    """A mean as an integer: half to even, clamped to the range, NaN as 0."""
-    info = np.iinfo(dtype)
-    if isinstance(value, float):
-        return 0 if math.isnan(value) else int(info.max if value > 0 else info.min)
-    return min(max(round(value), int(info.min)), int(info.max))
-
-
-def is_float(dtype):
-    """Floating, ml_dtypes' bfloat16 included (its NumPy kind is 'V')."""
-    return np.dtype(dtype).name in FORMATS
-
-
-def mean_dtype(dtype):
-    """Result dtype of an average without `dtype=`."""
-    dtype = np.dtype(dtype)
-    if is_float(dtype):
-        return dtype
-    return np.dtype(np.float32 if dtype.itemsize <= 2 else np.float64)
-
-
-# ---------------------------------------------------------------- the two operators
-
-
-def plane_lists(x):
-    """A (planes, elements) array as lists of Python ints or floats."""
-    return (x.astype(np.float64) if is_float(x.dtype) else x).tolist()
-
-
-def max_position(plane, taps):
-    """First largest tap; a NaN is larger than any number, and the last NaN wins."""
-    best = taps[0]
-    for t in taps[1:]:
-        if plane[t] > plane[best] or plane[t] != plane[t]:
-            best = t
-    return best
-
-
-def pool_max(x, grid):
-    """Values and flat positions, (planes, windows)."""
-    where = [[max_position(plane, taps) for taps, _ in grid] for plane in plane_lists(x)]
-    indices = np.array(where, np.int64).reshape(len(x), len(grid))
-    return np.take_along_axis(x, indices, axis=1), indices
-
-
-def units(value):
-    """A finite float as an integer number of 2**-UNIT."""
-    numerator, denominator = value.as_integer_ratio()
-    return numerator << (UNIT + 1 - denominator.bit_length())
-
-
-def exact_mean(values, divisor):
-    """Fraction, or the float NaN / inf that IEEE addition and division give."""
-    odd = {v for v in values if not math.isfinite(v)}
-    if not odd:
-        if isinstance(values[0], float):
-            return Fraction(sum(map(units, values)), divisor << UNIT)
-        return Fraction(int(sum(values)), divisor)
-    if len(odd) > 1 or any(v != v for v in odd):
-        return math.nan
-    return odd.pop() * math.copysign(1, divisor)
-
-
-def magnitude(values, divisor):
-    """Mean of |x|: the size at which an ulp is measured."""
-    mean = exact_mean([abs(v) for v in values], abs(divisor))
-    return mean if isinstance(mean, Fraction) else Fraction(0)
-
-
-def pool_mean(x, grid, divisor_override, dtype):
-    """Answer with (planes, windows) values."""
-    exact, scale, totals = [], [], []
-    for plane in plane_lists(x):
-        for taps, counted in grid:
-            values = [plane[t] for t in taps]
-            divisor = counted if divisor_override is None else int(divisor_override)
-            exact.append(exact_mean(values, divisor))
-            scale.append(magnitude(values, divisor))
-            totals.append(None if is_float(x.dtype) else sum(values))
-    if is_float(dtype):
-        rounded = np.array([e if isinstance(e, float) else nearest(e, dtype.name) for e in exact], np.float64)
-    else:
-        rounded = np.array([to_integer(e, dtype) for e in exact], dtype)
-    with np.errstate(all="ignore"):
-        values = rounded.astype(dtype).reshape(len(x), len(grid))
-    return Answer(values, exact=exact, scale=scale, totals=None if is_float(x.dtype) else totals)
-
-
 # ---------------------------------------------------------------- any axes
 
 
@@ -258,20 +122,19 @@ def pool(
     dilation=1,
     ceil_mode=False,
     count_include_pad=True,
-    divisor_override=None,
-    dtype=None,
+    **parameters,
 ):
     """Pool `x` over `axes`; the arguments are those of `gpupool.pool`."""
     x = np.asarray(x)
     rows = resolve(x.shape, window, axes, stride, padding, dilation)
     pooled = [a for a, *_ in rows]
     windows = [axis_windows(x.shape[a], k, s, p, d, ceil_mode) for a, k, s, p, d in rows]
-    answer = pool_windows(x, op, pooled, windows, count_include_pad, divisor_override, dtype)
+    answer = pool_windows(x, op, pooled, windows, parameters, count_include_pad)
     answer.taps = math.prod(k for _, k, *_ in rows)
     return answer
 
 
-def pool_windows(x, op, pooled, windows, count_include_pad=True, divisor_override=None, dtype=None):
+def pool_windows(x, op, pooled, windows, parameters, count_include_pad=True):
     """Pool the windows that are listed for each pooled axis."""
     sizes = [x.shape[a] for a in pooled]
     grid = window_grid(windows, sizes, count_include_pad)
@@ -279,15 +142,13 @@ def pool_windows(x, op, pooled, windows, count_include_pad=True, divisor_overrid
     moved = np.moveaxis(x, pooled, last)
     planes = moved.reshape(math.prod(moved.shape[: -len(pooled)]), math.prod(sizes))
     shape = moved.shape[: -len(pooled)] + tuple(len(w) for w in windows)
-    if op == "max":
-        values, indices = pool_max(planes, grid)
-        answer = Answer(values, np.moveaxis(indices.reshape(shape), last, pooled))
-    else:
-        answer = pool_mean(planes, grid, divisor_override, np.dtype(dtype or mean_dtype(x.dtype)))
-        order = np.moveaxis(np.arange(answer.values.size).reshape(shape), last, pooled).ravel()
-        for name in ("exact", "scale", "totals"):
-            column = getattr(answer, name)
-            setattr(answer, name, column and [column[i] for i in order])
+    answer = OPERATORS[op](planes, grid, parameters)
+    order = np.moveaxis(np.arange(answer.values.size).reshape(shape), last, pooled).ravel()
+    for name in ("exact", "scale", "totals"):
+        column = getattr(answer, name)
+        setattr(answer, name, column and [column[i] for i in order])
+    if answer.indices is not None:
+        answer.indices = np.moveaxis(answer.indices.reshape(shape), last, pooled)
     answer.values = np.moveaxis(answer.values.reshape(shape), last, pooled)
     answer.taps = max((len(taps) for taps, _ in grid), default=0)
     return answer
@@ -306,7 +167,7 @@ def adaptive(x, op, axes, output_size, dtype=None):
     """Adaptive pooling over `axes`."""
     wanted = [n if n is not None else x.shape[a] for a, n in zip(axes, output_size, strict=True)]
     windows = [adaptive_windows(x.shape[a], n) for a, n in zip(axes, wanted, strict=True)]
-    return pool_windows(x, op, axes, windows, dtype=dtype)
+    return pool_windows(x, op, axes, windows, {"dtype": dtype})
 
 
 def output_shape(shape, window, *, axes=None, stride=None, padding=0, dilation=1, ceil_mode=False):
@@ -327,7 +188,7 @@ def call(name, x, **kwargs):
     count = int(name[-2])
     spatial_end = x.ndim - (kwargs.pop("data_format", "channels_first") == "channels_last")
     axes = tuple(range(spatial_end - count, spatial_end))
-    op = "max" if "max" in name else "avg"
+    op = name.removeprefix("global_").removeprefix("adaptive_").partition("_")[0]
     if name.startswith("adaptive"):
         size = kwargs.pop("output_size")
         return adaptive(x, op, axes, [size] * count if isinstance(size, int) else list(size), **kwargs)
@@ -337,4 +198,5 @@ def call(name, x, **kwargs):
     answer = pool(x, op, [x.shape[a] for a in axes], axes=axes, **kwargs)
     if not keepdims:
         answer.values = answer.values.squeeze(axes)
+        answer.indices = None if answer.indices is None else answer.indices.squeeze(axes)
     return answer

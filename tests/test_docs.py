@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,13 +107,14 @@ def test_readme_gpu(block, request, tmp_path):
 def test_dtype_table():
     """Empty arrays have the result's dtype, and need no kernel: all the dtypes would take minutes to compile."""
     seen = []
-    for names, highest, mean, *chosen in table("dtypes"):
+    for names, kept, mean, total, *chosen in table("dtypes"):
         for dtype in re.findall(r"\b(?:bool|u?int\d+|b?float\d+)\b", names.split("(")[0]):
             x = np.empty((0, 3), ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
-            assert gp.max_pool1d(x, 3).dtype.name == (dtype if highest == "as the input" else highest)
-            assert gp.avg_pool1d(x, 3).dtype.name == (dtype if mean == "as the input" else mean)
-            for wanted in chosen:
-                assert gp.avg_pool1d(x, 3, dtype=wanted.strip("`")).dtype.name == wanted
+            for op, expected in (("max", kept), ("min", kept), ("avg", mean), ("lp", mean), ("sum", total)):
+                wanted = dtype if expected == "as the input" else expected
+                assert gp.pool(x, op, 3, axes=1).dtype.name == wanted, op
+            for op, wanted in product((row.name for row in OPERATORS.values() if row.dtype), chosen):
+                assert gp.pool(x, op, 3, axes=1, dtype=wanted).dtype.name == wanted
             seen.append(dtype)
     assert len(seen) == len(set(seen)) == 13
 
@@ -150,6 +152,7 @@ def test_functions_take_what_the_table_says(op):
         taken = special & set(inspect.signature(getattr(gp, f"{family}2d")).parameters)
         lacking = {"count_include_pad", "divisor_override"} if family.startswith(("global", "adaptive")) else set()
         lacking |= {"return_indices"} if family.startswith("global") else set()
+        lacking |= {"nan_policy"} if family.startswith("adaptive") else set()
         assert taken == set(row.takes) - lacking, family
 
 

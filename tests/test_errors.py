@@ -29,6 +29,10 @@ def average(argument):
     return lambda x, v: gp.avg_pool2d(x, **{"kernel_size": 2, argument: v})
 
 
+def lp(x, norm_type):
+    return gp.lp_pool2d(x, norm_type, 2)
+
+
 def nd_pool(argument):
     return lambda x, v: gp.pool(x, **{"op": "max", "window": 2, "axes": (1, 2), argument: v})
 
@@ -64,12 +68,29 @@ ROWS = [
         call=lambda x, v: gp.avg_pool2d(x, 2, dtype=v),
     ),
     *one_for_each("dtype", ("no such dtype", 7), TypeError, call=average("dtype")),
-    *one_for_each("op", ("median", "", "MAX"), ValueError, "max", "avg", call=nd_pool("op")),
+    *one_for_each("op", ("maximum", "", "MAX"), ValueError, "max", "avg", call=nd_pool("op")),
+    *one_for_each("nan_policy", ("ignore", "", None, 1), ValueError, "propagate", "omit"),
+    *one_for_each("nan_policy", ([],), TypeError, "string"),
+    *one_for_each("norm_type", (0, -1.5, float("nan")), ValueError, "positive", call=lp),
+    *one_for_each("norm_type", ("2", None, True, (2,), [2]), TypeError, "positive", call=lp),
     *one_for_each("axes", (3, -4, (0, 7)), ValueError, call=lambda x, v: gp.pool(x, "max", 2, axes=v)),
     *one_for_each("axes", (True, 1.0, "1", (0, 1.5)), TypeError, call=lambda x, v: gp.pool(x, "max", 2, axes=v)),
     *one_for_each(
         "axes", ((1, 1), (1, -2), ()), ValueError, "different", call=lambda x, v: gp.pool(x, "max", 2, axes=v)
     ),
+    fails(
+        "omit for lp", lambda x: gp.pool(x, "lp", 2, axes=1, nan_policy="omit"), ValueError, "nan_policy", "lp", "sum"
+    ),
+    *one_for_each("ignore", ("0", [1], (1,)), TypeError, "number", call=lambda x, v: gp.mode_pool2d(x, 2, ignore=v)),
+    fails("ignore NaN", lambda x: gp.mode_pool2d(x, 2, ignore=float("nan")), ValueError, "ignore", "nan"),
+    fails("ignore too large", lambda x: gp.mode_pool2d(x, 2, ignore=256), ValueError, "256", "uint8", dtype="uint8"),
+    fails("ignore a fraction", lambda x: gp.mode_pool2d(x, 2, ignore=0.5), ValueError, "0.5", "uint8", dtype="uint8"),
+    fails("ignore for median", lambda x: gp.pool(x, "median", 2, ignore=0), TypeError, "ignore", "median"),
+    fails("dtype for any", lambda x: gp.pool(x, "any", 2, axes=1, dtype="uint8"), TypeError, "dtype", "any", "bool"),
+    fails("norm_type for max", lambda x: gp.pool(x, "max", 2, norm_type=2), TypeError, "norm_type", "max", "none"),
+    fails("no such parameter", lambda x: gp.pool(x, "lp", 2, p=2), TypeError, "'p'", "lp", "norm_type"),
+    fails("global norm_type", lambda x: gp.global_lp_pool2d(x, 0), ValueError, "norm_type", "0"),
+    fails("dtype bool for sum", lambda x: gp.sum_pool2d(x, 2, dtype=bool), TypeError, "dtype", "bool"),
     fails(
         "one kernel_size wrong",
         lambda x: gp.max_pool2d(x, (2, 0)),

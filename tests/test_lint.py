@@ -28,7 +28,7 @@ BANNED_ATTRIBUTES = {
     "argmin",
 }
 # window.py is integers only; host code outside of kernels is marked by the name of its function
-HOST_ONLY = {"cache.py", "compile.py", "launch.py"}
+HOST_ONLY = {"cache.py", "compile.py", "launch.py", "user.py"}
 
 
 def offences(source):

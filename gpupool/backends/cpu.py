@@ -11,7 +11,9 @@ import numpy as np
 
 from gpupool.geometry import Layout, contiguous_strides, lowest, make_layout, out_order
 from gpupool.kernels.cpu import jit
+from gpupool.kernels.cpu.user import register
 from gpupool.plan import Plan, check_outs, choose, make_plan
+from gpupool.reducer import compiling
 from gpupool.request import Request, fail
 from gpupool.threads import run_pieces
 
@@ -54,16 +56,17 @@ class Call:
         self.starts: tuple[tuple[int, int], ...] = ()
         if 0 not in plan.out_shape:
             layout = make_layout(plan, strides, y_strides)
-            self._prepare(layout)
+            with compiling(plan.request):
+                self._prepare(layout)
             low = (lowest(plan.shape, strides), lowest(plan.out_shape, y_strides))
             self.starts = tuple((x + low[0], y + low[1]) for x, y in layout.starts)
 
     def _prepare(self, layout: Layout) -> None:
         plan, request = self.plan, self.plan.request
         red, x_codec, y_codec = choose(plan, wide=True)
-        geometry = layout.geometry if plan.divides else layout.geometry._replace(divisor=1)
         kinds = (payload(plan.dtype), payload(plan.out_dtype))
-        choice = choose_engine(geometry, kinds, (x_codec, y_codec), red, request.indices, plan.rule)
+        register(red)
+        choice = choose_engine(layout.geometry, kinds, (x_codec, y_codec), red, request.indices, plan.rule)
         self.item, self.out_item = plan.dtype.itemsize, plan.out_dtype.itemsize
         self.between, self.acc = choice.between, choice.acc
         addresses = 3 if request.indices else 2

@@ -10,9 +10,9 @@ import numpy as np
 from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.passes import Types
-from gpupool.kernels.cpu.point import point, point_indices
+from gpupool.kernels.cpu.point import point, point_indices, point_select
 from gpupool.kernels.cpu.program import run_units
-from gpupool.kernels.reducers import neutral
+from gpupool.kernels.reducers import neutral, selects, unordered
 from gpupool.kernels.window import Geometry, Sliding, extent, tap_count
 
 from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
@@ -59,13 +59,15 @@ def choose_engine(
     """
     if indices:
         return Choice((Stage(point_indices, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
+    if selects(red):
+        return Choice((Stage(point_select, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     loaded = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
     acc = red.accumulator(loaded)
     slides = isinstance(rule, Sliding)
     if acc is None or neutral(red, loaded) is None or not slides or work(g) <= SMALL_WORK:
         return Choice((Stage(point, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     types = Types(*kinds, acc, *codecs, red, red, red)
-    if is_whole(g):
+    if is_whole(g) and unordered(red, loaded) is not None:
         return whole(g, types)
     packed, units = windows_program(folded(g), types)
     return Choice((Stage(run_units, packed, (), units),))

@@ -25,6 +25,7 @@ except ImportError as error:
     ) from error
 from gpupool.geometry import contiguous_strides, out_order
 from gpupool.plan import Plan, check_outs, make_plan
+from gpupool.reducer import Reducer, compiling
 from gpupool.request import Request, fail
 
 INT64 = np.dtype(np.int64)
@@ -62,7 +63,10 @@ class Call:
         self.runs: list[tuple[Any, int, int, int]] = []
         self.x_bytes = self.y_bytes = (0, 0)
         if 0 not in plan.out_shape:
-            self._prepare(x, strides, y_strides, Places(*phases) if outs else Places(phases[0], 0))
+            with compiling(request):
+                if SIMULATED and isinstance(request.op, Reducer):
+                    request.op.verify()  # the simulator compiles nothing
+                self._prepare(x, strides, y_strides, Places(*phases) if outs else Places(phases[0], 0))
 
     def _prepare(self, x: View, strides: tuple[int, ...], y_strides: tuple[int, ...], places: Places) -> None:
         found = planned(self.plan, strides, y_strides, places, positions=self.positions)

@@ -25,9 +25,9 @@ from gpupool.kernels.cuda.compile import Kernel
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.plane import plane, plane_joined, plane_parts
-from gpupool.kernels.cuda.point import point, point_indices, point_positions
+from gpupool.kernels.cuda.point import point, point_indices, point_positions, point_select
 from gpupool.kernels.cuda.walk import Walk, cut
-from gpupool.kernels.reducers import unordered
+from gpupool.kernels.reducers import selects, unordered
 from gpupool.kernels.window import Axis, Geometry, Sliding, first_tap, tap_count, tap_range
 from gpupool.plan import Plan, choose
 
@@ -197,7 +197,8 @@ def _launch(kernel: Kernel, g: Geometry, walk: Walk, count: int) -> Launch:
 def _any(op: Operator, g: Geometry, offset_bits: int) -> Launch:
     """The point kernel, which can do everything."""
     walk = Walk(cut(g.inner.n), cut(g.w.out), cut(g.h.out), cut(g.d.out), cut(g.outer2.n))
-    engine = point_positions if op.positions else point_indices if op.indices else point
+    engine = point_select if selects(op.red) else point
+    engine = point_positions if op.positions else point_indices if op.indices else engine
     kernel = _kernel(op, engine, index_bits(g, op.rule), offset_bits, walk_flags(walk))
     return _launch(kernel, g, walk, outputs(g))
 
@@ -265,6 +266,8 @@ def _planes(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Laun
     if taps < 8 or (bits == 64 and taps <= INT32):
         return None  # a few elements are one thread's work
     types = accumulator(op.red, decoded(op), np.int64 if bits == 64 else np.int32)
+    if len(types) > 2:
+        return None
     team, size = _team(op, g, places, types)
     if bits == 64 or size < taps:
         return _in_parts(op, g, (bits, offset_bits), team, size, types)

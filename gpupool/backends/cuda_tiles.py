@@ -86,6 +86,8 @@ def common_constants(op: Any, g: Geometry) -> tuple[tuple[str, Any], ...] | None
     if absent is None:
         return None
     types = accumulator(op.red, sample, np.int32)
+    if len(types) > 2:
+        return None
     return (
         ("KD", g.d.k), ("KH", g.h.k), ("KW", g.w.k), ("SH", g.h.s), ("SW", g.w.s), ("DIVISOR", uniform_divisor(g)),
         ("NEUTRAL", absent), ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)),

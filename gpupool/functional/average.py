@@ -11,14 +11,24 @@ from .whole import whole_request
 
 
 def avg_window(
-    name: str, spatial: int, geometry: tuple, ceil: Any, include: Any, divisor: Any, dtype: Any, layout: str
+    name: str,
+    spatial: int,
+    geometry: tuple,
+    ceil: Any,
+    include: Any,
+    divisor: Any,
+    dtype: Any,
+    layout: str,
+    nan: str = "propagate",
 ) -> Request:
+    """The request of a window that slides."""
     window, stride, padding, dilation = geometry
     return Request(
         name, "avg", window_ints("kernel_size", window), ints("stride", stride), ints("padding", padding),
         ints("dilation", dilation), flag("ceil_mode", ceil), flag("count_include_pad", include),
         ints("divisor_override", divisor), hashable("dtype", dtype, "a dtype"),
         spatial=spatial, data_format=hashable("data_format", layout, "a string"),
+        nan_policy=hashable("nan_policy", nan, "a string"),
     )  # fmt: skip
 
 
@@ -33,6 +43,7 @@ def avg_pool2d(
     *,
     dilation: Any = 1,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -49,6 +60,9 @@ def avg_pool2d(
     dtype : dtype, optional
         The result's dtype. Default: x's own for floats, float32 for bool and integers up to 16 bits, float64 for wider
         ones. An integer dtype rounds half to even and saturates; NaN becomes 0.
+    nan_policy : "propagate" or "omit"
+        Whether a NaN makes the mean NaN, or is left out: then it does not count in the divisor either, while padding
+        that counts still does. A `divisor_override` stays as it is. Nothing but NaN gives NaN.
 
     Returns
     -------
@@ -72,7 +86,9 @@ def avg_pool2d(
     array([[3.25, 2.75]])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = avg_window("avg_pool2d", 2, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format)
+    request = avg_window(
+        "avg_pool2d", 2, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format, nan_policy
+    )
     return run(x, request, out)
 
 
@@ -87,6 +103,7 @@ def avg_pool1d(
     *,
     dilation: Any = 1,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -97,7 +114,9 @@ def avg_pool1d(
     array([3., 1.])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = avg_window("avg_pool1d", 1, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format)
+    request = avg_window(
+        "avg_pool1d", 1, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format, nan_policy
+    )
     return run(x, request, out)
 
 
@@ -112,6 +131,7 @@ def avg_pool3d(
     *,
     dilation: Any = 1,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -122,18 +142,26 @@ def avg_pool3d(
     array([[[3.5]]])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = avg_window("avg_pool3d", 3, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format)
+    request = avg_window(
+        "avg_pool3d", 3, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format, nan_policy
+    )
     return run(x, request, out)
 
 
 def global_avg_pool2d(
-    x: Any, *, keepdims: bool = True, dtype: Any = None, data_format: str = "channels_first", out: Any = None
+    x: Any,
+    *,
+    keepdims: bool = True,
+    dtype: Any = None,
+    nan_policy: str = "propagate",
+    data_format: str = "channels_first",
+    out: Any = None,
 ) -> Any:
     """Mean of each whole feature map: one number per plane.
 
     Parameters
     ----------
-    x, dtype, data_format, out
+    x, dtype, nan_policy, data_format, out
         As for `avg_pool2d`.
     keepdims : bool
         Keep the pooled axes, with length 1, or drop them.
@@ -154,11 +182,17 @@ def global_avg_pool2d(
     >>> gp.global_avg_pool2d(np.arange(8.0).reshape(2, 2, 2), keepdims=False)
     array([1.5, 5.5])
     """
-    return run(x, whole_request("global_avg_pool2d", "avg", 2, keepdims, dtype, data_format), out)
+    return run(x, whole_request("global_avg_pool2d", "avg", 2, keepdims, dtype, data_format, nan_policy), out)
 
 
 def global_avg_pool1d(
-    x: Any, *, keepdims: bool = True, dtype: Any = None, data_format: str = "channels_first", out: Any = None
+    x: Any,
+    *,
+    keepdims: bool = True,
+    dtype: Any = None,
+    nan_policy: str = "propagate",
+    data_format: str = "channels_first",
+    out: Any = None,
 ) -> Any:
     """`global_avg_pool2d` over one axis: x of shape (..., L) or (..., L, C).
 
@@ -166,11 +200,17 @@ def global_avg_pool1d(
     >>> gp.global_avg_pool1d([1.0, 2.0])
     array([1.5])
     """
-    return run(x, whole_request("global_avg_pool1d", "avg", 1, keepdims, dtype, data_format), out)
+    return run(x, whole_request("global_avg_pool1d", "avg", 1, keepdims, dtype, data_format, nan_policy), out)
 
 
 def global_avg_pool3d(
-    x: Any, *, keepdims: bool = True, dtype: Any = None, data_format: str = "channels_first", out: Any = None
+    x: Any,
+    *,
+    keepdims: bool = True,
+    dtype: Any = None,
+    nan_policy: str = "propagate",
+    data_format: str = "channels_first",
+    out: Any = None,
 ) -> Any:
     """`global_avg_pool2d` over three axes: x of shape (..., D, H, W) or (..., D, H, W, C).
 
@@ -178,4 +218,4 @@ def global_avg_pool3d(
     >>> gp.global_avg_pool3d(np.arange(8.0).reshape(2, 2, 2))
     array([[[3.5]]])
     """
-    return run(x, whole_request("global_avg_pool3d", "avg", 3, keepdims, dtype, data_format), out)
+    return run(x, whole_request("global_avg_pool3d", "avg", 3, keepdims, dtype, data_format, nan_policy), out)

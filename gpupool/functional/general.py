@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from gpupool.dispatch import run
+from gpupool.operators import named_options
 from gpupool.plan import make_plan
+from gpupool.reducer import Reducer
 from gpupool.request import Request, flag, hashable, ints, window_ints
 
 
 def pool(
     x: Any,
-    op: str,
+    op: str | Reducer,
     window: Any,
     *,
     axes: Any = None,
@@ -24,7 +26,9 @@ def pool(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     out: Any = None,
+    **options: Any,
 ) -> Any:
     """Pool any axes of an array of any number of dimensions.
 
@@ -32,8 +36,9 @@ def pool(
     ----------
     x : array
         As for `max_pool2d`.
-    op : "max" or "avg"
-        The operator.
+    op : "max", "min", "avg", "sum", "lp", "median", "mode", "any" or "all"
+        The operator. "any" and "all" tell whether elements differ from zero (NaN does), as bool.
+        Or a `Reducer` of your own, for which `count_include_pad` has no meaning.
     window : int or sequence of ints
         Taps per pooled axis. At most three axes may have a window, stride or padding that changes them.
     axes : int or sequence of ints, optional
@@ -41,7 +46,11 @@ def pool(
     stride, padding, dilation, ceil_mode, out
         As for `max_pool2d`, one entry per pooled axis.
     count_include_pad, divisor_override, dtype
-        As for `avg_pool2d`; `dtype` is for "avg" only.
+        As for `avg_pool2d`; `dtype` is for "avg", "sum", "lp", "median" and a `Reducer`.
+    nan_policy : "propagate" or "omit"
+        For "max", "min", "avg" and "sum": whether NaN is absent, as for `max_pool2d`, `avg_pool2d` and `sum_pool2d`.
+    options
+        The operator's own parameters: ``norm_type=2`` of "lp", ``ignore=None`` of "mode".
 
     Returns
     -------
@@ -59,14 +68,25 @@ def pool(
     array([[ 3,  4,  5],
            [ 9, 10, 11]])
     """
-    if not isinstance(op, str):
-        raise TypeError(f"pool: op must be a string, got {op!r}")
+    if not isinstance(op, (str, Reducer)):
+        raise TypeError(f"pool: op must be a string or a Reducer, got {op!r}")
+    include = flag("count_include_pad", count_include_pad) and isinstance(op, str)
     request = Request(
         "pool", op, window_ints("window", window), ints("stride", stride), ints("padding", padding),
-        ints("dilation", dilation), flag("ceil_mode", ceil_mode), flag("count_include_pad", count_include_pad),
+        ints("dilation", dilation), flag("ceil_mode", ceil_mode), include,
         ints("divisor_override", divisor_override), hashable("dtype", dtype, "a dtype"), axes=ints("axes", axes),
+        nan_policy=hashable("nan_policy", nan_policy, "a string"), options=_own(op, options),
     )  # fmt: skip
     return run(x, request, out)
+
+
+def _own(op: str | Reducer, given: dict[str, Any]) -> tuple:
+    """The operator's own parameters in the order of its row, hashable."""
+    try:
+        values = named_options(op, given)
+    except TypeError as error:
+        raise TypeError(f"pool: {error}") from None
+    return tuple([hashable("a parameter", value, "one value") for value in values])
 
 
 def output_shape(

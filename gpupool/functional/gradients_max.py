@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .backward import backward
-from .maximum import max_window
-from .whole import whole_request
+from .whole import extreme_request, whole_request
 
 
 def max_pool2d_backward(
@@ -62,7 +61,8 @@ def max_pool2d_backward(
     array([[0. , 0.5, 0. , 0. ],
            [0. , 0. , 2. , 0. ]])
     """
-    request = max_window("max_pool2d_backward", 2, kernel_size, stride, padding, dilation, ceil_mode, True, data_format)
+    geometry = (kernel_size, stride, padding, dilation)
+    request = extreme_request("max_pool2d_backward", "max", 2, geometry, ceil_mode, True, "propagate", data_format)
     return backward(request, grad_output, x, out, indices)
 
 
@@ -85,7 +85,8 @@ def max_pool1d_backward(
     >>> gp.max_pool1d_backward(np.array([1.0, 2.0]), np.array([1.0, 5.0, 2.0, 0.0]), 2)
     array([0., 1., 2., 0.])
     """
-    request = max_window("max_pool1d_backward", 1, kernel_size, stride, padding, dilation, ceil_mode, True, data_format)
+    geometry = (kernel_size, stride, padding, dilation)
+    request = extreme_request("max_pool1d_backward", "max", 1, geometry, ceil_mode, True, "propagate", data_format)
     return backward(request, grad_output, x, out, indices)
 
 
@@ -109,7 +110,8 @@ def max_pool3d_backward(
     array([[0., 0.],
            [0., 1.]])
     """
-    request = max_window("max_pool3d_backward", 3, kernel_size, stride, padding, dilation, ceil_mode, True, data_format)
+    geometry = (kernel_size, stride, padding, dilation)
+    request = extreme_request("max_pool3d_backward", "max", 3, geometry, ceil_mode, True, "propagate", data_format)
     return backward(request, grad_output, x, out, indices)
 
 

@@ -5,20 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gpupool.dispatch import run
-from gpupool.request import Request, flag, hashable, ints, window_ints
 
-from .whole import whole_request
-
-
-def max_window(
-    name: str, spatial: int, window: Any, stride: Any, padding: Any, dilation: Any, ceil: Any, indices: Any, layout: str
-) -> Request:
-    """The request of a window that slides."""
-    return Request(
-        name, "max", window_ints("kernel_size", window), ints("stride", stride), ints("padding", padding),
-        ints("dilation", dilation), flag("ceil_mode", ceil), indices=flag("return_indices", indices),
-        spatial=spatial, data_format=hashable("data_format", layout, "a string"),
-    )  # fmt: skip
+from .whole import extreme_request, whole_request
 
 
 def max_pool2d(
@@ -30,6 +18,7 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
     *,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -52,6 +41,8 @@ def max_pool2d(
         Also keep a last window that overhangs the end, if it starts before the end padding.
     return_indices : bool
         Also return where each element was found.
+    nan_policy : "propagate" or "omit"
+        Whether a NaN in the window is the result, or is absent as padding is; nothing but NaN gives NaN.
     data_format : "channels_first" or "channels_last"
         Whether the pooled axes are the last two, or the two before the last.
     out : array, or pair of arrays with `return_indices`, optional
@@ -60,8 +51,8 @@ def max_pool2d(
     Returns
     -------
     array of x's library, dtype and memory order, shape (..., oH, oW) or (..., oH, oW, C)
-        NaN propagates; the first of equal elements wins. With `return_indices` a pair: the values, and int64 positions,
-        flat within the pooled axes (``h * W + w``).
+        NaN propagates; the first of equal elements wins, of several NaN the last. With `return_indices` a pair: the
+        values, and int64 positions, flat within the pooled axes (``h * W + w``).
 
     Raises
     ------
@@ -79,9 +70,8 @@ def max_pool2d(
     >>> gp.max_pool2d(np.array([[1, 5, 2, 0], [3, 4, 8, 1]]), 2)
     array([[5, 8]])
     """
-    request = max_window(
-        "max_pool2d", 2, kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format
-    )
+    geometry = (kernel_size, stride, padding, dilation)
+    request = extreme_request("max_pool2d", "max", 2, geometry, ceil_mode, return_indices, nan_policy, data_format)
     return run(x, request, out)
 
 
@@ -94,6 +84,7 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
     *,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -103,9 +94,8 @@ def max_pool1d(
     >>> gp.max_pool1d([1.0, 5.0, 2.0, 0.0], 2)
     array([5., 2.])
     """
-    request = max_window(
-        "max_pool1d", 1, kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format
-    )
+    geometry = (kernel_size, stride, padding, dilation)
+    request = extreme_request("max_pool1d", "max", 1, geometry, ceil_mode, return_indices, nan_policy, data_format)
     return run(x, request, out)
 
 
@@ -118,6 +108,7 @@ def max_pool3d(
     ceil_mode: bool = False,
     return_indices: bool = False,
     *,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -127,39 +118,59 @@ def max_pool3d(
     >>> gp.max_pool3d(np.arange(8).reshape(2, 2, 2), 2)
     array([[[7]]])
     """
-    request = max_window(
-        "max_pool3d", 3, kernel_size, stride, padding, dilation, ceil_mode, return_indices, data_format
-    )
+    geometry = (kernel_size, stride, padding, dilation)
+    request = extreme_request("max_pool3d", "max", 3, geometry, ceil_mode, return_indices, nan_policy, data_format)
     return run(x, request, out)
 
 
-def global_max_pool2d(x: Any, *, keepdims: bool = True, data_format: str = "channels_first", out: Any = None) -> Any:
+def global_max_pool2d(
+    x: Any,
+    *,
+    keepdims: bool = True,
+    nan_policy: str = "propagate",
+    data_format: str = "channels_first",
+    out: Any = None,
+) -> Any:
     """Largest element of each whole feature map: one per plane.
 
-    Parameters, shapes and errors as for `global_avg_pool2d`; dtype, NaN and ties as for `max_pool2d`.
+    Parameters, shapes and errors as for `global_avg_pool2d`; dtype, NaN, `nan_policy` and ties as for `max_pool2d`.
 
     >>> import numpy as np, gpupool as gp
     >>> gp.global_max_pool2d(np.arange(8).reshape(2, 2, 2), keepdims=False)
     array([3, 7])
     """
-    return run(x, whole_request("global_max_pool2d", "max", 2, keepdims, None, data_format), out)
+    return run(x, whole_request("global_max_pool2d", "max", 2, keepdims, None, data_format, nan_policy), out)
 
 
-def global_max_pool1d(x: Any, *, keepdims: bool = True, data_format: str = "channels_first", out: Any = None) -> Any:
+def global_max_pool1d(
+    x: Any,
+    *,
+    keepdims: bool = True,
+    nan_policy: str = "propagate",
+    data_format: str = "channels_first",
+    out: Any = None,
+) -> Any:
     """`global_max_pool2d` over one axis: x of shape (..., L) or (..., L, C).
 
     >>> import gpupool as gp
     >>> gp.global_max_pool1d([1.0, 2.0])
     array([2.])
     """
-    return run(x, whole_request("global_max_pool1d", "max", 1, keepdims, None, data_format), out)
+    return run(x, whole_request("global_max_pool1d", "max", 1, keepdims, None, data_format, nan_policy), out)
 
 
-def global_max_pool3d(x: Any, *, keepdims: bool = True, data_format: str = "channels_first", out: Any = None) -> Any:
+def global_max_pool3d(
+    x: Any,
+    *,
+    keepdims: bool = True,
+    nan_policy: str = "propagate",
+    data_format: str = "channels_first",
+    out: Any = None,
+) -> Any:
     """`global_max_pool2d` over three axes: x of shape (..., D, H, W) or (..., D, H, W, C).
 
     >>> import numpy as np, gpupool as gp
     >>> gp.global_max_pool3d(np.arange(8).reshape(2, 2, 2))
     array([[[7]]])
     """
-    return run(x, whole_request("global_max_pool3d", "max", 3, keepdims, None, data_format), out)
+    return run(x, whole_request("global_max_pool3d", "max", 3, keepdims, None, data_format, nan_policy), out)

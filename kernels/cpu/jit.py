@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic, overload, register_jitable
 
-from .. import codecs, exact, point, window
+from .. import codecs, exact, point, ranks, window
 from ..window import Axis, Batch, Geometry
 from .cache import KernelCache, closure_key
 
@@ -33,6 +33,13 @@ SHARED = (
     point.reduce_spans,
     point.reduce_window,
     point.divisor,
+    ranks.window_box,
+    ranks.survey,
+    ranks.ranked,
+    ranks.between,
+    ranks.next_above,
+    ranks.tally,
+    ranks.smallest,
 )
 
 
@@ -76,6 +83,11 @@ def _combine(red, a, b):
 @overload(point.finish)
 def _finish(red, acc, count):
     return red.instance_class.finish
+
+
+@overload(point.select)
+def _select(x, codec, red, box):
+    return red.instance_class.select
 
 
 @overload(point.decode)

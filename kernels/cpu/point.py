@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..point import decode, divisor, encode, finish, reduce_window  # noqa: F401 (decode: named by inlined functions)
+from ..point import decode, divisor, encode, finish, reduce_window, select  # noqa: F401 (named by inlined functions)
+from ..ranks import window_box
 from .jit import inlined, kernel, pointer, unpack
 
 INT64 = np.dtype(np.int64)
@@ -31,6 +32,19 @@ def point(x_address, y_address, packed, start, stop, x_type, y_type, x_codec, y_
             count = divisor(rule, g, od, oh, ow)
             for i in range(g.inner.n):
                 acc = reduce_window(x, at_x + i * g.inner.xs, x_codec, red, rule, g, od, oh, ow)
+                y[at_y + ow * g.w.ys + i * g.inner.ys] = encode(y_codec, finish(red, acc, count))
+
+
+@kernel
+def point_select(x_address, y_address, packed, start, stop, x_type, y_type, x_codec, y_codec, red, rule):
+    """The same for reducers that look at all elements of a window at once."""
+    x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpack(packed)
+    for row in range(start, stop):
+        at_x, at_y, od, oh = row_offsets(g, row)
+        for ow in range(g.w.out):
+            for i in range(g.inner.n):
+                box = window_box(at_x + i * g.inner.xs, rule, g, od, oh, ow)
+                acc, count = select(x, x_codec, red, box)
                 y[at_y + ow * g.w.ys + i * g.inner.ys] = encode(y_codec, finish(red, acc, count))
 
 

@@ -12,6 +12,8 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ..user import USER
+
 KERNELS = __name__.rpartition(".")[0].rpartition(".")[0] + "."
 
 
@@ -31,8 +33,9 @@ class Binding:
             function.__code__, space, function.__name__, function.__defaults__, function.__closure__
         )
         for name in set(_names(function.__code__)):
-            value = self.names.get(name, function.__globals__.get(name))
-            if name in self.names or self._is_ours(value, function):
+            bound = name in self.names and not function.__module__.startswith(USER)  # whose names are the user's own
+            value = self.names[name] if bound else function.__globals__.get(name)
+            if bound or self._is_ours(value, function):
                 space[name] = self._helper(value) if type(value) is types.FunctionType else value
         return copy
 

@@ -7,6 +7,8 @@ import numpy as np
 
 def accumulator(red, sample, index_type):
     """The NumPy types of an accumulator's parts, one or two; `sample` is a decoded element."""
+    if hasattr(red, "parts"):  # a user's reducer, which may not know the sample
+        return red.parts
     with np.errstate(all="ignore"):
         acc = type(red).seed(red, sample, index_type(0))
     parts = acc if isinstance(acc, tuple) else (acc,)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from numba import cuda
 
-from ..point import divisor, encode, finish, reduce_window
+from ..point import divisor, encode, finish, reduce_window, select
+from ..ranks import window_box
 from .memory import index, number
 from .walk import place
 
@@ -20,6 +21,17 @@ def point(x, y, g, walk, count):
         at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys + od * g.d.ys + oh * g.h.ys + ow * g.w.ys
         acc = reduce_window(x, at_x, X_CODEC, RED, RULE, g, od, oh, ow)
         y[at_y] = encode(Y_CODEC, finish(RED, acc, number(divisor(RULE, g, od, oh, ow))))
+
+
+def point_select(x, y, g, walk, count):
+    """The same for reducers that look at all elements of a window at once."""
+    i = index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if i < count:
+        c, ow, oh, od, o2, o1 = place(walk, i)
+        at_x = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
+        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys + od * g.d.ys + oh * g.h.ys + ow * g.w.ys
+        acc, elements = select(x, X_CODEC, RED, window_box(at_x, RULE, g, od, oh, ow))
+        y[at_y] = encode(Y_CODEC, finish(RED, acc, elements))
 
 
 def point_indices(x, y, where, g, walk, count):
@@ -41,5 +53,5 @@ def point_positions(x, y, g, walk, count):
         c, ow, oh, od, o2, o1 = place(walk, i)
         at_x = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
         at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys + od * g.d.ys + oh * g.h.ys + ow * g.w.ys
-        _, position = finish(RED, reduce_window(x, at_x, X_CODEC, RED, g, od, oh, ow), 1)
+        _, position = finish(RED, reduce_window(x, at_x, X_CODEC, RED, RULE, g, od, oh, ow), 1)
         y[at_y] = position

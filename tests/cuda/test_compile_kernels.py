@@ -1,9 +1,12 @@
 """Every kernel that gpupool ships, compiled and linked without a GPU, with budgets on the machine code."""
 
+import math
+
 import pytest
 
+import gpupool as gp
 import gpupool.kernels.cuda.compile as compiler
-from benchmarks.machine_code import BUDGETS, CASES, executed, launch_of, launches_of, row
+from benchmarks.machine_code import BUDGETS, CASES, Case, executed, launch_of, launches_of, row
 from benchmarks.sass import resources
 
 pytestmark = pytest.mark.cpu_only
@@ -13,8 +16,11 @@ KERNELS = {launch.kernel.name: (case, launch) for case in reversed(CASES) for la
 EACH = pytest.mark.parametrize("name", KERNELS)
 
 # Reducers and codecs that ask for float64 or 64-bit division, by their part of a kernel's name.
-WANTS_FLOAT64 = ("mean_wide", "mean_int64", "mean_exact", "f64")
-WANTS_DIVISION = ("mean_exact", "mean_rounded", "_wide")
+WANTS_FLOAT64 = (
+    "mean_wide", "mean_int64", "mean_exact", "mean_known", "norm1_wide", "norm2_wide", "norm_any", "median_narrowed",
+    "median_wide", "f64",
+)  # fmt: skip
+WANTS_DIVISION = ("mean_exact", "mean_rounded", "median_exact", "median_rounded", "_wide")
 
 
 @EACH
@@ -54,9 +60,30 @@ def test_every_engine_is_compiled():
     """The table reaches each kernel function of the package."""
     engines = {launch.kernel.engine.__name__ for _, launch in KERNELS.values()}
     assert engines == {
-        "point", "point_indices", "point_positions", "tile", "tile_indices", "last", "large",
+        "point", "point_indices", "point_positions", "point_select", "tile", "tile_indices", "last", "large",
         "plane", "plane_parts", "plane_joined",
     }  # fmt: skip
+
+
+def _heavier(v):
+    return v * 2.0
+
+
+@pytest.mark.parametrize("window", [(2, 2), (3, 5), (112, 112)], ids=["tile", "any", "plane"])
+def test_users_reducers_compile(window):
+    """Two numbers with a neutral element run on every engine; a helper of the user's module is compiled with them."""
+    reducer = gp.Reducer(
+        "weighted_mean",
+        lambda v: (v * math.exp(v), _heavier(math.exp(v))),
+        lambda a, b: (a[0] + b[0], a[1] + b[1]),
+        lambda acc, count: 2.0 * acc[0] / acc[1] + count,
+        neutral=(0.0, 0.0),
+    )
+    launch = launch_of(Case(reducer, window, 2, dilation=2 if window == (3, 5) else 1))
+    assert "user_weighted_mean" in launch.kernel.name
+    registers, local_bytes = resources(compiler.cubin(launch.kernel, (9, 0)), launch.kernel.name)
+    assert 0 < registers * launch.block <= 65536
+    assert local_bytes == 0
 
 
 def test_cubins_are_kept_on_disk(tmp_path, monkeypatch):

@@ -1,0 +1,188 @@
+"""Lp norms of windows: (sum |x|**p) ** (1 / p). p = 1 and 2 need no power, p = inf is the largest |x|."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .extremes import larger, whole
+from .sums import add, in_float32, in_float64, in_pairs, total, total_of_pair, two_sum, zero32, zero64, zero_pair
+
+
+def size32(red, v, at):
+    """Seed: |v| in float32."""
+    return abs(np.float32(v))
+
+
+def size64(red, v, at):
+    """Seed: |v| in float64; converted first, the least integer has no absolute value."""
+    return abs(np.float64(v))
+
+
+def size_pair(red, v, at):
+    """Seed: |v| and its error."""
+    return (abs(np.float32(v)), np.float32(-0.0))
+
+
+def square32(red, v, at):
+    """Seed: v * v in float32."""
+    return np.float32(v) * np.float32(v)
+
+
+def square64(red, v, at):
+    """Seed: v * v in float64."""
+    return np.float64(v) * np.float64(v)
+
+
+def square_pair(red, v, at):
+    """Seed: v * v, exact for halves, and its error."""
+    return (np.float32(v) * np.float32(v), np.float32(-0.0))
+
+
+def root(red, acc, count):
+    """Finish of p = 2."""
+    return math.sqrt(acc)
+
+
+def root_of_pair(red, acc, count):
+    """Finish of p = 2 for a sum and its error."""
+    s = acc[0] + acc[1]
+    return math.sqrt(s if s == s else acc[0])
+
+
+class Norm1(NamedTuple):
+    """Sum of |x| in float32."""
+
+    accumulator = staticmethod(in_float32)
+    neutral = staticmethod(zero32)
+    seed = staticmethod(size32)
+    combine = staticmethod(add)
+    finish = staticmethod(total)
+
+
+class Norm1Wide(NamedTuple):
+    """Sum of |x| in float64."""
+
+    accumulator = staticmethod(in_float64)
+    neutral = staticmethod(zero64)
+    seed = staticmethod(size64)
+    combine = staticmethod(add)
+    finish = staticmethod(total)
+
+
+class Norm1Compensated(NamedTuple):
+    """Sum of |x| in float32 with its rounding errors beside it."""
+
+    accumulator = staticmethod(in_pairs)
+    neutral = staticmethod(zero_pair)
+    seed = staticmethod(size_pair)
+    combine = staticmethod(two_sum)
+    finish = staticmethod(total_of_pair)
+
+
+class Norm2(NamedTuple):
+    """Root of the sum of squares in float32, whose range holds the squares of float16."""
+
+    accumulator = staticmethod(in_float32)
+    neutral = staticmethod(zero32)
+    seed = staticmethod(square32)
+    combine = staticmethod(add)
+    finish = staticmethod(root)
+
+
+class Norm2Wide(NamedTuple):
+    """Root of the sum of squares in float64, whose range holds the squares of float32 and bfloat16."""
+
+    accumulator = staticmethod(in_float64)
+    neutral = staticmethod(zero64)
+    seed = staticmethod(square64)
+    combine = staticmethod(add)
+    finish = staticmethod(root)
+
+
+class Norm2Compensated(NamedTuple):
+    """Norm2 with its rounding errors beside it."""
+
+    accumulator = staticmethod(in_pairs)
+    neutral = staticmethod(zero_pair)
+    seed = staticmethod(square_pair)
+    combine = staticmethod(two_sum)
+    finish = staticmethod(root_of_pair)
+
+
+class NormMost(NamedTuple):
+    """p = inf: the largest |x|, in float32."""
+
+    accumulator = staticmethod(in_float32)
+    seed = staticmethod(size32)
+    combine = staticmethod(larger)
+    finish = staticmethod(whole)
+
+    @staticmethod
+    def neutral(loaded):
+        return np.float32(0.0)
+
+
+class NormMostWide(NamedTuple):
+    """p = inf: the largest |x|, in float64."""
+
+    accumulator = staticmethod(in_float64)
+    seed = staticmethod(size64)
+    combine = staticmethod(larger)
+    finish = staticmethod(whole)
+
+    @staticmethod
+    def neutral(loaded):
+        return np.float64(0.0)
+
+
+class NormAny(NamedTuple):
+    """Any other p, in float64."""
+
+    p: float
+
+    accumulator = staticmethod(in_float64)
+    neutral = staticmethod(zero64)
+    combine = staticmethod(add)
+
+    @staticmethod
+    def seed(red, v, at):
+        return abs(np.float64(v)) ** np.float64(red.p)
+
+    @staticmethod
+    def finish(red, acc, count):
+        p = np.float64(red.p)
+        r = acc ** (1.0 / p)
+        if p > 1.0 and r > 0.0 and acc < 1e300:
+            # 1 / p is rounded, which costs log(acc) / 2 ulp: one step of Newton's takes that back.
+            r = r * (1.0 - (r**p / acc - 1.0) / p)
+        return r
+
+
+def norm_reducer(wanted):
+    """The row for "lp": the cheapest accumulator that neither overflows nor loses accuracy."""
+    (p,) = wanted.options
+    dtype, out_dtype, taps = wanted.dtype, wanted.out_dtype, wanted.taps
+    narrow = dtype.itemsize <= 4 and out_dtype.itemsize <= 4 and out_dtype.kind not in "iu"
+    if dtype.kind in "iu" and dtype.itemsize == 4:
+        narrow = False
+    if p == np.inf:
+        return NormMost() if narrow else NormMostWide()
+    if p not in (1.0, 2.0):
+        return NormAny(p)
+    one = p == 1.0
+    if dtype.kind in "biu":
+        # Integers whose sum float32 holds exactly.
+        narrow = narrow and taps * (1 if dtype.kind == "b" else 2 ** (8 * dtype.itemsize)) ** int(p) <= 2**23
+        if narrow:
+            return Norm1() if one else Norm2()
+        return Norm1Wide() if one else Norm2Wide()
+    if not narrow or (not one and dtype.name != "float16"):
+        return Norm1Wide() if one else Norm2Wide()
+    if taps <= (4 if dtype.itemsize == 4 else 64):
+        return Norm1() if one else Norm2()
+    if wanted.wide:
+        return Norm1Wide() if one else Norm2Wide()
+    return Norm1Compensated() if one else Norm2Compensated()
