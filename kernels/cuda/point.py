@@ -41,5 +41,5 @@ def point_positions(x, y, g, walk, count):
         c, ow, oh, od, o2, o1 = place(walk, i)
         at_x = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
         at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys + od * g.d.ys + oh * g.h.ys + ow * g.w.ys
-        _, position = finish(RED, reduce_window(x, at_x, X_CODEC, RED, g, od, oh, ow), 1)
+        _, position = finish(RED, reduce_window(x, at_x, X_CODEC, RED, RULE, g, od, oh, ow), 1)
         y[at_y] = position
