@@ -70,7 +70,11 @@ def _cases() -> tuple[Case, ...]:
         ]
         rows += [Case(op, None, None, 0, "float32", "channels_last", (64, 56, 56, 256))]
     rows += [Case("max", 13, 1, 6, "float16"), Case("max", 13, 1, 6, "float32", "channels_last", NHWC)]
-    rows += [Case("max", 16, 16), Case("max", (9, 9, 9), 1, 4, shape=(2, 8, 64, 64, 64))]
+    rows += [
+        Case("max", 16, 16),
+        Case("max", 61, 1, 30, shape=(16, 64, 224, 224)),
+        Case("max", (9, 9, 9), 1, 4, shape=(2, 8, 64, 64, 64)),
+    ]
     rows += [Case("max", 5, 1, 6, dilation=3), Case("max", (31,), 1, 15, shape=(32, 80, 4096))]
     rows += [Case("max", k, 2, p, t, indices=True) for k, p in ((2, 0), (3, 1)) for t in ("float32", "float16")]
     rows += [
