@@ -1,5 +1,6 @@
 """`gpupool.onnx` against every node test that the onnx package generates for pooling, and what it refuses."""
 
+import doctest
 import functools
 import importlib
 import warnings
@@ -134,3 +135,12 @@ def test_a_node_of_another_kind_of_attribute():
 @pytest.mark.cpu_only
 def test_trailing_inputs_that_are_absent():
     assert run_node("GlobalMaxPool", [X, None])[0].shape == (1, 1, 1, 1)
+
+
+@pytest.mark.cpu_only
+def test_documented_examples():
+    """Every function has an example, and all of them run."""
+    functions = [run_node, *(op.function for op in OPERATORS.values())]
+    found = doctest.DocTestFinder(recurse=False)
+    assert all(test.examples for f in functions for test in found.find(f, f.__name__))
+    assert doctest.testmod(gpupool.onnx).failed == 0

@@ -33,7 +33,7 @@ LAYERS = [
     {"gpupool.dispatch"},
     {"gpupool.backends"},
     {"gpupool.geometry", "gpupool.threads"},
-    {"gpupool.gradients", "gpupool.unpooling"},
+    {"gpupool.gradients", "gpupool.unpooling", "gpupool.fractional"},
     {"gpupool.jobs"},
     {"gpupool.plan"},
     {"gpupool.operators"},

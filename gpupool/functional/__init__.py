@@ -16,6 +16,7 @@ from .average import (
     global_avg_pool2d,
     global_avg_pool3d,
 )
+from .fractional import fractional_max_pool2d, fractional_max_pool3d
 from .general import output_shape, pool
 from .gradients_average import (
     avg_pool1d_backward,
@@ -63,6 +64,8 @@ __all__ = [
     "avg_pool2d_backward",
     "avg_pool3d",
     "avg_pool3d_backward",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "global_avg_pool1d",
     "global_avg_pool1d_backward",
     "global_avg_pool2d",
