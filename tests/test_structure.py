@@ -38,6 +38,7 @@ LAYERS = [
     {"gpupool.plan"},
     {"gpupool.operators"},
     {"gpupool.axes", "gpupool.dtypes"},
+    {"gpupool.attributes"},
     {"gpupool.request"},
     {"gpupool.kernels.cpu", "gpupool.kernels.cuda"},
     {"gpupool.kernels.cache"},
