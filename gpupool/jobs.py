@@ -1,7 +1,8 @@
 """Calls with several operands: what is asked for, and its plan. Every error that needs only shapes and dtypes is here.
 
 A job is a kind (a key of the backends' tables of engines), the pooling that it belongs to, and the operands' names.
-Operands lie along the input of that pooling ("x"), along its result ("y"), or are of a form of their own ("own").
+Operands lie along the input of that pooling ("x"), along its result ("y"), have
+an entry for each plane along a last axis ("plane"), or are of a form of their own ("own").
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Job(NamedTuple):
     operands: tuple[str, ...]  # their names, for errors
     make_plan: Callable[[Job, tuple[Operand, ...]], JobPlan]
     extra: Any = None
+    host: bool = False  # whether operands after the first may be NumPy arrays where the first is on a device
 
 
 class JobPlan(NamedTuple):

@@ -11,12 +11,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from . import functional
+from .attributes import flag_attribute, int_attribute, padding_attribute, proto_value, spatial_axes, window_arguments
 from .request import ints
 
-AUTO_PADS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
-SPATIAL = (1, 2, 3)
-INT, STRING, INTS = 2, 3, 7  # types of an AttributeProto that pooling operators have
 WINDOW = ("kernel_shape", "auto_pad", "ceil_mode", "dilations", "pads", "strides")
 
 
@@ -29,61 +29,8 @@ class Operator(NamedTuple):
     outputs: int  # at most
 
 
-def _spatial(op: str, x: Any) -> int:
-    """The number of pooled axes: all but N and C."""
-    shape = tuple(getattr(x, "shape", ()))
-    if len(shape) - 2 not in SPATIAL:
-        raise ValueError(f"{op}: X must be an array of shape (N, C, D1[, D2[, D3]]), got shape {shape}")
-    return len(shape) - 2
-
-
 def _function(name: str, spatial: int) -> Callable[..., Any]:
     return getattr(functional, f"{name}{spatial}d")
-
-
-def _ints(op: str, name: str, value: Any, count: int, default: int) -> tuple[int, ...]:
-    """An attribute of `count` ints."""
-    values = (default,) * count if value is None else ints(f"{op}: {name}", value)
-    if not isinstance(values, tuple) or len(values) != count or not all(isinstance(v, int) for v in values):
-        raise ValueError(f"{op}: {name} must be {count} ints, got {value!r}")
-    return values
-
-
-def _flag(op: str, name: str, value: Any) -> bool:
-    """An attribute that is 0 or 1."""
-    if value not in (0, 1):
-        raise ValueError(f"{op}: {name} must be 0 or 1, got {value!r}")
-    return bool(value)
-
-
-def _padding(op: str, spatial: int, auto_pad: Any, pads: Any) -> Any:
-    """auto_pad and pads as `padding`."""
-    word = auto_pad.decode() if isinstance(auto_pad, bytes) else auto_pad
-    if word not in AUTO_PADS:
-        raise ValueError(f"{op}: auto_pad must be one of {AUTO_PADS}, got {auto_pad!r}")
-    both = _ints(op, "pads", pads, 2 * spatial, 0)
-    if word == "NOTSET":
-        return tuple(zip(both[:spatial], both[spatial:], strict=True))
-    if any(both):
-        raise ValueError(f"{op}: pads must not be given with auto_pad={word!r}, got {pads!r}")
-    return {"VALID": "valid", "SAME_UPPER": "same", "SAME_LOWER": "same_lower"}[word]
-
-
-def _window(
-    op: str, spatial: int, kernel_shape: Any, strides: Any, dilations: Any, padding: Any, ceil_mode: Any
-) -> dict[str, Any]:
-    """The arguments that say where windows lie."""
-    if kernel_shape is None:
-        raise ValueError(f"{op}: kernel_shape must be {spatial} ints, got None")
-    ceil = _flag(op, "ceil_mode", ceil_mode)
-    return {
-        "kernel_size": _ints(op, "kernel_shape", kernel_shape, spatial, 1),
-        "stride": _ints(op, "strides", strides, spatial, 1),
-        "dilation": _ints(op, "dilations", dilations, spatial, 1),
-        "padding": padding,
-        # auto_pad fixes the lengths: of VALID, both formulas of the specification are one.
-        "ceil_mode": ceil and not isinstance(padding, str),
-    }
 
 
 def average_pool(
@@ -132,10 +79,10 @@ def average_pool(
     >>> gpupool.onnx.average_pool(np.array([[[1.0, 2.0, 4.0]]]), kernel_shape=[2])
     array([[[1.5, 3. ]]])
     """
-    spatial = _spatial("AveragePool", x)
-    padding = _padding("AveragePool", spatial, auto_pad, pads)
-    arguments = _window("AveragePool", spatial, kernel_shape, strides, dilations, padding, ceil_mode)
-    include = _flag("AveragePool", "count_include_pad", count_include_pad)
+    spatial = spatial_axes("AveragePool", x)
+    padding = padding_attribute("AveragePool", spatial, auto_pad, pads)
+    arguments = window_arguments("AveragePool", spatial, kernel_shape, strides, dilations, padding, ceil_mode)
+    include = flag_attribute("AveragePool", "count_include_pad", count_include_pad)
     return _function("avg_pool", spatial)(x, **arguments, count_include_pad=include)
 
 
@@ -185,10 +132,10 @@ def max_pool(
     <BLANKLINE>
            [[3, 4]]])
     """
-    spatial = _spatial("MaxPool", x)
-    padding = _padding("MaxPool", spatial, auto_pad, pads)
-    arguments = _window("MaxPool", spatial, kernel_shape, strides, dilations, padding, ceil_mode)
-    columns = _flag("MaxPool", "storage_order", storage_order)
+    spatial = spatial_axes("MaxPool", x)
+    padding = padding_attribute("MaxPool", spatial, auto_pad, pads)
+    arguments = window_arguments("MaxPool", spatial, kernel_shape, strides, dilations, padding, ceil_mode)
+    columns = flag_attribute("MaxPool", "storage_order", storage_order)
     if not indices:
         return _function("max_pool", spatial)(x, **arguments)
     starts = plane_starts("MaxPool", x, x.shape[2:])
@@ -204,15 +151,92 @@ def by_columns(where: Any, sizes: tuple[int, ...]) -> Any:
     return total
 
 
-def plane_starts(op: str, like: Any, sizes: tuple[int, ...]) -> Any:
-    """The flat position, in a whole (N, C, ...) tensor with these sizes, of each plane's first element; broadcasts."""
+def library_of(op: str, like: Any) -> Any:
+    """The module of an array's library, which has functions that make arrays."""
     root = type(like).__module__.partition(".")[0]
     if root not in ("numpy", "cupy", "torch", "jax", "jaxlib"):
         raise TypeError(f"{op}: indices need an array of NumPy, CuPy, PyTorch or JAX, got {type(like).__name__}")
-    library: Any = importlib.import_module("jax.numpy" if root.startswith("jax") else root)
-    options = {"device": like.device} if root == "torch" else {}
+    return importlib.import_module("jax.numpy" if root.startswith("jax") else root)
+
+
+def plane_starts(op: str, like: Any, sizes: tuple[int, ...]) -> Any:
+    """The flat position, in a whole (N, C, ...) tensor with these sizes, of each plane's first element; broadcasts."""
+    library = library_of(op, like)
+    options = {"device": like.device} if library.__name__ == "torch" else {}
     starts = library.arange(like.shape[0] * like.shape[1], dtype=library.int64, **options) * math.prod(sizes)
     return starts.reshape((*like.shape[:2], *(1,) * len(sizes)))
+
+
+def max_unpool(
+    x: Any, indices: Any, output_shape: Any = None, *, kernel_shape: Any, pads: Any = None, strides: Any = None
+) -> Any:
+    """ONNX MaxUnpool: each element where MaxPool found it, and zero everywhere else.
+
+    Parameters
+    ----------
+    x : array of shape (N, C, D1[, D2[, D3]])
+        Of NumPy, CuPy, PyTorch or JAX.
+    indices : int64 array of x's library and shape
+        As `max_pool` gives them: flat within the whole of a tensor of the usual shape.
+    output_shape : sequence of ints on the host, optional
+        The result's shape; what lies beyond the usual one is zero.
+    kernel_shape, pads, strides
+        Those of the pooling, as for `average_pool`: the usual length is ``(n - 1) * stride - pads + kernel``.
+
+    Returns
+    -------
+    array of x's library
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `average_pool` and `max_unpool2d`, and for an output_shape below the usual one.
+
+    Notes
+    -----
+    https://onnx.ai/onnx/operators/onnx__MaxUnpool.html
+
+    Examples
+    --------
+    >>> import numpy as np, gpupool.onnx
+    >>> gpupool.onnx.max_unpool(np.array([[[5.0, 7.0]]]), np.array([[[1, 2]]]), kernel_shape=[2], strides=[2])
+    array([[[0., 5., 7., 0.]]])
+    """
+    op, spatial = "MaxUnpool", spatial_axes("MaxUnpool", x)
+    if kernel_shape is None:
+        raise ValueError(f"{op}: kernel_shape must be {spatial} ints, got None")
+    kernel = int_attribute(op, "kernel_shape", kernel_shape, spatial, 1)
+    stride = int_attribute(op, "strides", strides, spatial, 1)
+    both = int_attribute(op, "pads", pads, 2 * spatial, 0)
+    total = tuple(a + b for a, b in zip(both[:spatial], both[spatial:], strict=True))
+    usual = tuple((n - 1) * s - t + k for n, s, t, k in zip(x.shape[2:], stride, total, kernel, strict=True))
+    room = _room(x, usual, output_shape)
+    where = indices - plane_starts(op, indices, usual)
+    # Only the sum of a kernel and its padding matters, and the padding is the same on both sides here.
+    kernel = tuple(k + t % 2 for k, t in zip(kernel, total, strict=True))
+    padding = tuple((t + 1) // 2 for t in total)
+    y = _function("max_unpool", spatial)(x, where, kernel, stride, padding)
+    if not any(room):
+        return y
+    library = library_of(op, x)
+    if library.__name__ == "torch":
+        return library.nn.functional.pad(y, [n for r in reversed(room) for n in (0, r)])
+    return library.pad(y, [(0, 0), (0, 0), *((0, r) for r in room)])
+
+
+def _room(x: Any, usual: tuple[int, ...], output_shape: Any) -> tuple[int, ...]:
+    """How much longer than usual each axis of an unpooling's result is."""
+    if output_shape is None:
+        return (0,) * len(usual)
+    if hasattr(output_shape, "__cuda_array_interface__"):
+        raise TypeError("MaxUnpool: output_shape must be ints on the host, got an array on a device")
+    wanted = ints("MaxUnpool: output_shape", np.asarray(output_shape).tolist())
+    whole = (*x.shape[:2], *usual)
+    if not isinstance(wanted, tuple) or len(wanted) != len(whole) or wanted[:2] != whole[:2]:
+        raise ValueError(f"MaxUnpool: output_shape must be {len(whole)} ints from {whole} on, got {wanted}")
+    if any(n < u for n, u in zip(wanted, whole, strict=True)):
+        raise ValueError(f"MaxUnpool: output_shape must be at least the usual shape {whole}, got {wanted}")
+    return tuple(n - u for n, u in zip(wanted[2:], usual, strict=True))
 
 
 def global_average_pool(x: Any) -> Any:
@@ -222,7 +246,7 @@ def global_average_pool(x: Any) -> Any:
     >>> gpupool.onnx.global_average_pool(np.array([[[1.0, 2.0]]]))
     array([[[1.5]]])
     """
-    return _function("global_avg_pool", _spatial("GlobalAveragePool", x))(x)
+    return _function("global_avg_pool", spatial_axes("GlobalAveragePool", x))(x)
 
 
 def global_max_pool(x: Any) -> Any:
@@ -232,7 +256,7 @@ def global_max_pool(x: Any) -> Any:
     >>> gpupool.onnx.global_max_pool(np.array([[[1.0, 2.0]]]))
     array([[[2.]]])
     """
-    return _function("global_max_pool", _spatial("GlobalMaxPool", x))(x)
+    return _function("global_max_pool", spatial_axes("GlobalMaxPool", x))(x)
 
 
 OPERATORS = {
@@ -240,18 +264,8 @@ OPERATORS = {
     "GlobalAveragePool": Operator(global_average_pool, (1, 1), (), 1),
     "GlobalMaxPool": Operator(global_max_pool, (1, 1), (), 1),
     "MaxPool": Operator(max_pool, (1, 1), (*WINDOW, "storage_order"), 2),
+    "MaxUnpool": Operator(max_unpool, (2, 3), ("kernel_shape", "pads", "strides"), 1),
 }
-
-
-def _value(op: str, attribute: Any) -> Any:
-    """The value of an AttributeProto."""
-    if attribute.type == INT:
-        return attribute.i
-    if attribute.type == INTS:
-        return tuple(attribute.ints)
-    if attribute.type == STRING:
-        return attribute.s
-    raise TypeError(f"{op}: attribute {attribute.name!r} must be an int, ints or a string, got type {attribute.type}")
 
 
 def run_node(node: Any, inputs: Sequence[Any], attributes: dict[str, Any] | None = None, outputs: int = 1) -> tuple:
@@ -289,7 +303,7 @@ def run_node(node: Any, inputs: Sequence[Any], attributes: dict[str, Any] | None
         name, found = node, dict(attributes or {})
     else:
         name, outputs = node.op_type, len(node.output)
-        found = {a.name: _value(name, a) for a in node.attribute} | (attributes or {})
+        found = {a.name: proto_value(name, a) for a in node.attribute} | (attributes or {})
     if name not in OPERATORS:
         raise ValueError(f"node must be one of {tuple(OPERATORS)}, got {name!r}")
     op = OPERATORS[name]

@@ -14,6 +14,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
+LARGEST_SAMPLE = 2.0**20  # of fractional windows: so that every start fits an integer
+
 
 class Axis(NamedTuple):
     """One pooled axis as the kernels see it, by the rule `Sliding`; strides are in elements."""
@@ -177,3 +181,8 @@ class Adaptive(NamedTuple):
 def adaptive_longest(n, out):
     """The length of the longest of `out` windows that share n elements, or one more."""
     return n // out if n % out == 0 else n // out + 2
+
+
+def fractional_offset(u, alpha, o):
+    """Where fractional window `o` begins, but for the last; sample, step and number are of one float type."""
+    return np.int64((o + u) * alpha) - np.int64(u * alpha)

@@ -1,5 +1,6 @@
 """`gpupool.onnx` against every node test that the onnx package generates for pooling, and what it refuses."""
 
+import doctest
 import functools
 import importlib
 import warnings
@@ -13,8 +14,8 @@ from onnx.backend.test.case import node as generators
 import gpupool.onnx
 from gpupool.onnx import OPERATORS, by_columns, run_node
 
-POOLING = ("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool")
-NODE_TESTS = 43  # of them, in onnx 1.23
+POOLING = ("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "MaxUnpool")
+NODE_TESTS = 45  # of them, in onnx 1.23
 MOST_OUTPUTS = 200  # that the simulator computes in reasonable time
 NO_ARITHMETIC = ("simulator", "numba")  # arrays that cannot be added to
 
@@ -80,6 +81,48 @@ def test_positions_are_flat_in_the_whole_tensor():
         assert where.dtype == np.int64
 
 
+@pytest.mark.cpu_only
+@pytest.mark.parametrize(
+    ("pads", "sizes"),
+    [((0, 0, 0, 0), (7, 7)), ((0, 0, 0, 1), (7, 8)), ((1, 0, 1, 1), (7, 8)), ((1, 1, 1, 1), (7, 7))],
+    ids=str,
+)
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2)], ids=str)
+def test_unpooling_is_the_inverse(pads, sizes, strides):
+    """Elements come back to where MaxPool found them, whatever the pads."""
+    shape = (2, 2, *sizes)
+    x = np.random.default_rng(9).permutation(np.prod(shape)).reshape(shape).astype(np.float32)
+    arguments = {"kernel_shape": (3, 3), "pads": pads, "strides": strides}
+    y, where = gpupool.onnx.max_pool(x, **arguments, indices=True)
+    want = np.zeros_like(x)
+    want.ravel()[where] = y
+    np.testing.assert_array_equal(gpupool.onnx.max_unpool(y, where, **arguments), want, strict=True)
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize(
+    ("output_shape", "error", "words"),
+    [
+        ((1, 1, 4), ValueError, "output_shape must be 4 ints"),
+        ((1, 2, 4, 4), ValueError, "output_shape must be 4 ints from (1, 1, 4, 4) on"),
+        ((1, 1, 3, 4), ValueError, "at least the usual shape (1, 1, 4, 4)"),
+        ((1, 1, 4, 4.5), TypeError, "output_shape must be an int"),
+    ],
+)
+def test_output_shapes_that_cannot_be(output_shape, error, words):
+    x, where = np.ones((1, 1, 2, 2)), np.array([[[[0, 2], [8, 10]]]])
+    with pytest.raises(error) as caught:
+        run_node("MaxUnpool", [x, where, output_shape], {"kernel_shape": [2, 2], "strides": [2, 2]})
+    assert words in str(caught.value)
+
+
+@pytest.mark.cpu_only
+def test_indices_outside_their_plane():
+    x, where = np.ones((1, 2, 1, 1)), np.array([[[[0]], [[3]]]])
+    with pytest.raises(ValueError, match="indices"):
+        run_node("MaxUnpool", [x, where], {"kernel_shape": [2, 2], "strides": [2, 2]})
+
+
 X = np.zeros((1, 1, 4, 4), np.float32)
 LOW = np.zeros((4, 4), np.float32)
 
@@ -134,3 +177,12 @@ def test_a_node_of_another_kind_of_attribute():
 @pytest.mark.cpu_only
 def test_trailing_inputs_that_are_absent():
     assert run_node("GlobalMaxPool", [X, None])[0].shape == (1, 1, 1, 1)
+
+
+@pytest.mark.cpu_only
+def test_documented_examples():
+    """Every function has an example, and all of them run."""
+    functions = [run_node, *(op.function for op in OPERATORS.values())]
+    found = doctest.DocTestFinder(recurse=False)
+    assert all(test.examples for f in functions for test in found.find(f, f.__name__))
+    assert doctest.testmod(gpupool.onnx).failed == 0

@@ -11,9 +11,10 @@ import numpy as np
 from gpupool.jobs import Job, Operand, check_out
 from gpupool.request import fail
 
+from . import cpu_fractional, cpu_gradients
 from .cpu_frame import check_memory, dense, gone_axes, make_form, make_frame, new_result
-from .cpu_gradients import ENGINES
 
+ENGINES = cpu_gradients.ENGINES | cpu_fractional.ENGINES
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
 
 _calls: dict[tuple, Call] = {}
@@ -33,7 +34,7 @@ class Call:
     def operand(self, i: int, array: np.ndarray) -> np.ndarray:
         """An operand as the kernels want it."""
         dtype = self.plan.dtypes[i]
-        if self.plan.sides[i] == "own":
+        if self.plan.sides[i] in ("own", "plane"):
             return np.require(array, dtype, ("C", "A"))
         return dense(array, self.form.order, self.gone if self.plan.sides[i] == "y" else (), dtype)
 

@@ -44,6 +44,7 @@ class Stage(NamedTuple):
     constants: tuple[tuple[str, Any], ...] = ()
     codecs: tuple[np.dtype, np.dtype] | None = None
     payloads: tuple[str, ...] = ()
+    red: Any = None  # the reducer, where the engine has one
 
 
 def make_axes(plan: JobPlan) -> tuple[Axis, Axis, Axis]:
@@ -126,7 +127,7 @@ def prepare(stage: Stage, grid: Grid) -> Launched:
     memories = tuple((name, i < first_written) for i, name in enumerate(stage.payloads))
     codecs = [Plain(), Plain()] if stage.codecs is None else [input_codec(c) for c in stage.codecs]
     kernel = JobKernel(
-        stage.engine, None, codecs[0], codecs[1], stage.payloads[0], stage.payloads[-1], grid.bits,
+        stage.engine, stage.red, codecs[0], codecs[1], stage.payloads[0], stage.payloads[-1], grid.bits,
         max(grid.bits, grid.offset_bits), (*stage.constants, *walk_flags(walk)), THREADS, rule=grid.rule,
         memories=memories,
     )  # fmt: skip
@@ -204,6 +205,19 @@ def fill_bytes(address: int, size: int, value: int, stream: int) -> None:
     from gpupool.backends.cuda_launch import check, driver
 
     check(driver().cuMemsetD8Async(address, value, size, stream))
+
+
+def write_bytes(address: int, host: np.ndarray, stream: int) -> None:
+    """Copy a contiguous NumPy array to device memory, on a stream; its memory is free when this returns."""
+    if SIMULATED:
+        ctypes.memmove(address, host.ctypes.data, host.nbytes)
+        return
+    from gpupool.backends.cuda_launch import check, driver
+
+    cu = driver()
+    if check(cu.cuStreamIsCapturing(stream)) != cu.CUstreamCaptureStatus.CU_STREAM_CAPTURE_STATUS_NONE:
+        raise CudaUnavailable("NumPy arrays cannot be taken along while a graph is captured: give a device array")
+    check(cu.cuMemcpyHtoDAsync(address, host.ctypes.data, host.nbytes, stream))
 
 
 def read_back(address: int, size: int, stream: int) -> bytes | None:

@@ -10,17 +10,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda
+from gpupool.backends import cuda, cuda_fractional, cuda_gradients
 from gpupool.backends.cuda import checked, flat_memory, loose, overlap, unaligned, usable
 from gpupool.backends.cuda_arrays import Library, View, library
-from gpupool.backends.cuda_gradients import ENGINES, Scratch, Steps
-from gpupool.backends.cuda_jobs import Launched, PreparedJob, SimulatedJob, Stage, make_grid, prepare
+from gpupool.backends.cuda_gradients import Scratch, Steps
+from gpupool.backends.cuda_jobs import (
+    Launched,
+    PreparedJob,
+    SimulatedJob,
+    Stage,
+    make_grid,
+    prepare,
+    write_bytes,
+)
 from gpupool.backends.cuda_launch import SIMULATED
 from gpupool.geometry import contiguous_strides, lowest, memory_order, span
 from gpupool.gradients import OWN
 from gpupool.jobs import Job, JobPlan, Operand, check_out
 from gpupool.request import fail
 
+ENGINES = cuda_gradients.ENGINES | cuda_fractional.ENGINES
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
 
 _calls: dict[tuple, Call] = {}
@@ -99,8 +108,7 @@ class Call:
 def lay_out(plan: JobPlan, steps: Steps, memories: list[Memory]) -> tuple[tuple[tuple[int, ...], ...], list[Launched]]:
     """The kernels of a job for arrays like these, and each array's offset, in elements, wherever they start."""
     sides = (*plan.sides, plan.out_side, *(s.side for s in steps.scratch))
-    gone, rank = gone_axes(plan), len(plan.forward.shape)
-    full = [_full_strides(m, side, gone, rank) for m, side in zip(memories, sides, strict=True)]
+    full = [_full_strides(m, side, plan) for m, side in zip(memories, sides, strict=True)]
     # The grid is laid out for the result's memory, which is the last of the arrays that it looks at.
     at = len(plan.sides)
     grid = make_grid(plan, [*full[:at], *full[at + 1 :], full[at]])
@@ -114,10 +122,15 @@ def lay_out(plan: JobPlan, steps: Steps, memories: list[Memory]) -> tuple[tuple[
     return starts, found
 
 
-def _full_strides(m: Memory, side: str, gone: tuple[int, ...], rank: int) -> tuple[int, ...]:
+def _full_strides(m: Memory, side: str, plan: JobPlan) -> tuple[int, ...]:
     """An array's strides along all axes of x; along those that it lacks they are 0."""
+    gone, rank = gone_axes(plan), len(plan.forward.shape)
     if side == "own":
         return (0,) * rank
+    if side == "plane":  # along pooled axes: the step between a plane's entries
+        pooled, shape = [a.axis for a in plan.pooled], plan.forward.shape
+        along = iter([s for n, s in zip(m.shape[:-1], m.strides[:-1], strict=True) if n != 1])
+        return tuple(m.strides[-1] if a in pooled else next(along) if shape[a] != 1 else 0 for a in range(rank))
     if side == "y" and gone:
         kept = iter(m.strides)
         return tuple(0 if a in gone else next(kept) for a in range(rank))
@@ -130,8 +143,11 @@ def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
     if job.kind == "chosen" and len(arrays) == 2 and library(arrays[1]) is lib:
         arrays = (*arrays, cuda.run(arrays[1], job.request)[1])
         job = job._replace(operands=(*job.operands, "indices"), extra=OWN)
-    views = []
+    views: list[View] = []
     for name, a in zip(job.operands, arrays, strict=True):
+        if job.host and views and type(a) is np.ndarray:
+            views.append(uploaded(lib, arrays[0], views[0].device, a))
+            continue
         if library(a) is not lib:
             kinds = f"{type(arrays[0]).__name__} and {type(a).__name__}"
             raise TypeError(
@@ -153,6 +169,18 @@ def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
             addresses = [*(v.address for v in views), at, *map(lib.address, scratch)]
             call.steps.run(call, lib.stream(arrays[0]), addresses)
     return lib.result(y) if out is None else out
+
+
+def uploaded(lib: Library, like: Any, device: int | None, host: np.ndarray) -> View:
+    """A small NumPy array's copy on the device, made on the caller's stream."""
+    if host.dtype.kind != "f" or host.ndim == 0 or host.size == 0:  # the plan refuses it, or nothing is read
+        return View(host.shape, host.strides, host.dtype, 0, device)
+    host = np.ascontiguousarray(host)
+    with usable(device):
+        made = lib.empty(like, host.shape, tuple(range(host.ndim)), host.dtype)
+        address = lib.address(made)
+        write_bytes(address, host, lib.stream(like))
+    return View(host.shape, host.strides, host.dtype, address, device, False, made)
 
 
 def _target(lib: Library, first: Any, views: list[View], job: Job, out: Any) -> View:

@@ -16,6 +16,7 @@ from .average import (
     global_avg_pool2d,
     global_avg_pool3d,
 )
+from .fractional import fractional_max_pool2d, fractional_max_pool3d
 from .general import output_shape, pool
 from .gradients_adaptive import (
     adaptive_avg_pool1d_backward,
@@ -109,6 +110,8 @@ __all__ = [
     "avg_pool2d_backward",
     "avg_pool3d",
     "avg_pool3d_backward",
+    "fractional_max_pool2d",
+    "fractional_max_pool3d",
     "global_avg_pool1d",
     "global_avg_pool1d_backward",
     "global_avg_pool2d",

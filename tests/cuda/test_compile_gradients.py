@@ -5,12 +5,13 @@ import pytest
 
 import gpupool.kernels.cuda.compile as compiler
 from benchmarks.sass import resources
-from gpupool.backends.cuda_gradients import ENGINES
-from gpupool.backends.cuda_many import Memory, lay_out
+from gpupool.backends.cuda_many import ENGINES, Memory, lay_out
+from gpupool.fractional import WHERE, plan_fractional
 from gpupool.functional import average, maximum, unpool
 from gpupool.geometry import contiguous_strides
 from gpupool.gradients import plan_gradient
 from gpupool.jobs import INT64, Job, Operand
+from gpupool.request import Request
 from gpupool.unpooling import plan_unpool_gradient
 
 pytestmark = pytest.mark.cpu_only
@@ -45,6 +46,13 @@ def unpooling_gradient_of(dtype, shape, small):
     return job, [Operand(shape, dtype), Operand(small, dtype), Operand(small, INT64)]
 
 
+def fractional_of(dtype, shape, small, kind="fractional", samples=np.float32):
+    """2x2 windows at random distances."""
+    request = Request("fractional", "max", 2, spatial=2, indices=kind == WHERE)
+    job = Job(request, kind, ("x", "samples"), plan_fractional, (small[-2:], None))
+    return job, [Operand(shape, dtype), Operand((*shape[:-2], 2), np.dtype(samples))]
+
+
 def kernels_of(job, operands):
     """The kernels of a job on C-contiguous arrays."""
     plan = job.make_plan(job, tuple(operands))
@@ -62,6 +70,11 @@ CASES += [
     (maximum_of, FLOATS[1], HUGE, (3, 35000, 20000), {}),
 ]
 CASES += [(average_of, FLOATS[1], LARGE, (16, 64, 55, 55), {"dilation": 2})]
+CASES += [(fractional_of, dtype, LARGE, SMALL, {}) for dtype in (*FLOATS, np.dtype(np.uint8))]
+CASES += [
+    (fractional_of, FLOATS[1], LARGE, SMALL, {"kind": WHERE, "samples": np.float64}),
+    (fractional_of, FLOATS[1], HUGE, (3, 35000, 20000), {"kind": WHERE}),
+]
 
 
 @pytest.mark.parametrize("which", CASES, ids=lambda which: f"{which[0].__name__}-{which[1]}-{which[2]}-{which[4]}")
@@ -82,4 +95,7 @@ def test_every_kernel_is_compiled():
     """The cases reach each engine of jobs."""
     names = {kernel.engine.__name__ for make, dtype, shape, small, changed in CASES
              for kernel in kernels_of(*make(dtype, shape, small, **changed))}  # fmt: skip
-    assert names == {"gather_sums", "gather_chosen", "check_indices", "claim", "unpool", "unpool_back"}
+    assert names == {"gather_sums", "gather_chosen", "check_indices", "claim", "unpool", "unpool_back"} | {
+        "fractional",
+        WHERE,
+    }
