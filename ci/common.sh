@@ -5,6 +5,8 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$ROOT"
 PYTHON="${PYTHON:-python}"
 export PYTHONUNBUFFERED=1
+# Tests are bound by compilation, in one process each: as many processes as cores, up to four.
+IN_PARALLEL=(-n "${TEST_PROCESSES:-auto}" --maxprocesses 4)
 
 # The installed package must be the one in this tree: a wheel of an older state would be tested without a word.
 require_editable_install() {

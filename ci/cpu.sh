@@ -3,4 +3,4 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 require_editable_install
 unset NUMBA_ENABLE_CUDASIM
-exec "$PYTHON" -m pytest tests --ignore=tests/cuda "$@"
+exec "$PYTHON" -m pytest tests --ignore=tests/cuda "${IN_PARALLEL[@]}" "$@"

@@ -3,4 +3,4 @@
 # Compiled code is the ptx tier's business.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 require_editable_install
-NUMBA_ENABLE_CUDASIM=1 exec "$PYTHON" -m pytest tests --ignore-glob='*/cuda/test_compile*' "$@"
+NUMBA_ENABLE_CUDASIM=1 exec "$PYTHON" -m pytest tests --ignore-glob='*/cuda/test_compile*' "${IN_PARALLEL[@]}" "$@"

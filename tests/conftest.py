@@ -38,6 +38,7 @@ def pytest_configure(config):
         raise pytest.UsageError(str(error)) from None
     config.left_out = Counter()
     config.ran = Counter()
+    config.pluginmanager.register(Tally(config), "gpupool-tally")
     if backends.simulated():
         # IEEE exceptions are in the cases on purpose; NumPy scalars, with which the simulator computes, warn of them.
         config.addinivalue_line("filterwarnings", r"ignore:.*encountered in.*:RuntimeWarning")
@@ -83,9 +84,27 @@ def pytest_collection_modifyitems(config, items):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
-    if report.when == "call":
-        backend = getattr(item, "callspec", None) and item.callspec.params.get("backend")
-        item.config.ran[str(backend) if backend else "no backend"] += 1
+    backend = getattr(item, "callspec", None) and item.callspec.params.get("backend")
+    report.user_properties.append(("backend", str(backend) if backend else "no backend"))
+
+
+class Tally:
+    """Counts what ran, by backend; with pytest-xdist, what its workers report."""
+
+    def __init__(self, config):
+        self.config = config
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call":
+            self.config.ran[dict(report.user_properties)["backend"]] += 1
+
+    def pytest_sessionfinish(self, session):
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["left_out"] = dict(session.config.left_out)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node, error):
+        self.config.left_out.update(getattr(node, "workeroutput", {}).get("left_out", {}))
 
 
 def pytest_terminal_summary(terminalreporter, config):
