@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import functional
+import gpupool.functional as functional
+
 from .attributes import flag_attribute, int_attribute, padding_attribute, proto_value, spatial_axes, window_arguments
 from .request import ints
 
@@ -167,6 +168,29 @@ def plane_starts(op: str, like: Any, sizes: tuple[int, ...]) -> Any:
     return starts.reshape((*like.shape[:2], *(1,) * len(sizes)))
 
 
+def lp_pool(
+    x: Any,
+    *,
+    kernel_shape: Any,
+    auto_pad: Any = "NOTSET",
+    ceil_mode: int = 0,
+    dilations: Any = None,
+    p: int = 2,
+    pads: Any = None,
+    strides: Any = None,
+) -> Any:
+    """ONNX LpPool: ``(sum |x|^p)^(1/p)`` of each window; `p` as `norm_type` of `lp_pool2d`, the rest as `average_pool`.
+
+    >>> import numpy as np, gpupool.onnx
+    >>> gpupool.onnx.lp_pool(np.array([[[3.0, -4.0, 3.0]]]), kernel_shape=[2])
+    array([[[5., 5.]]])
+    """
+    spatial = spatial_axes("LpPool", x)
+    padding = padding_attribute("LpPool", spatial, auto_pad, pads)
+    arguments = window_arguments("LpPool", spatial, kernel_shape, strides, dilations, padding, ceil_mode)
+    return _function("lp_pool", spatial)(x, p, **arguments)
+
+
 def max_unpool(
     x: Any, indices: Any, output_shape: Any = None, *, kernel_shape: Any, pads: Any = None, strides: Any = None
 ) -> Any:
@@ -239,6 +263,16 @@ def _room(x: Any, usual: tuple[int, ...], output_shape: Any) -> tuple[int, ...]:
     return tuple(n - u for n, u in zip(wanted[2:], usual, strict=True))
 
 
+def global_lp_pool(x: Any, *, p: int = 2) -> Any:
+    """ONNX GlobalLpPool: ``(sum |x|^p)^(1/p)`` of each plane, of shape (N, C, 1[, 1[, 1]]).
+
+    >>> import numpy as np, gpupool.onnx
+    >>> gpupool.onnx.global_lp_pool(np.array([[[3.0, -4.0]]]))
+    array([[[5.]]])
+    """
+    return _function("global_lp_pool", spatial_axes("GlobalLpPool", x))(x, p)
+
+
 def global_average_pool(x: Any) -> Any:
     """ONNX GlobalAveragePool: the mean of each plane, of shape (N, C, 1[, 1[, 1]]).
 
@@ -262,7 +296,9 @@ def global_max_pool(x: Any) -> Any:
 OPERATORS = {
     "AveragePool": Operator(average_pool, (1, 1), (*WINDOW, "count_include_pad"), 1),
     "GlobalAveragePool": Operator(global_average_pool, (1, 1), (), 1),
+    "GlobalLpPool": Operator(global_lp_pool, (1, 1), ("p",), 1),
     "GlobalMaxPool": Operator(global_max_pool, (1, 1), (), 1),
+    "LpPool": Operator(lp_pool, (1, 1), (*WINDOW, "p"), 1),
     "MaxPool": Operator(max_pool, (1, 1), (*WINDOW, "storage_order"), 2),
     "MaxUnpool": Operator(max_unpool, (2, 3), ("kernel_shape", "pads", "strides"), 1),
 }

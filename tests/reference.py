@@ -163,11 +163,11 @@ def adaptive_windows(n, out):
     return [(window, len(window)) for window in windows]
 
 
-def adaptive(x, op, axes, output_size, dtype=None):
+def adaptive(x, op, axes, output_size, **parameters):
     """Adaptive pooling over `axes`."""
     wanted = [n if n is not None else x.shape[a] for a, n in zip(axes, output_size, strict=True)]
     windows = [adaptive_windows(x.shape[a], n) for a, n in zip(axes, wanted, strict=True)]
-    return pool_windows(x, op, axes, windows, {"dtype": dtype})
+    return pool_windows(x, op, axes, windows, parameters)
 
 
 def output_shape(shape, window, *, axes=None, stride=None, padding=0, dilation=1, ceil_mode=False):

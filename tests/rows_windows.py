@@ -21,6 +21,7 @@ def adaptive():
         for leading in ((), (2,), (2, 1, 3)):
             yield row(f"{name}-lead{len(leading)}", name, leading + SPACE[n], output_size=2)
         yield row(f"{name}-special", name, (2, *SPACE[n]), data="special", output_size=2)
+        yield row(f"{name}-omit", name, (2, *SPACE[n]), data="special", output_size=3, nan_policy="omit")
         yield row(f"{name}-out", name, (2, *SPACE[n]), out="step", output_size=2)
         yield row(f"{name}-empty-batch", name, (0, *SPACE[n]), output_size=2)
         yield row(f"{name}-empty-result", name, (2, *SPACE[n]), output_size=(0, 2, 3)[:n])

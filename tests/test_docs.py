@@ -152,7 +152,6 @@ def test_functions_take_what_the_table_says(op):
         taken = special & set(inspect.signature(getattr(gp, f"{family}2d")).parameters)
         lacking = {"count_include_pad", "divisor_override"} if family.startswith(("global", "adaptive")) else set()
         lacking |= {"return_indices"} if family.startswith("global") else set()
-        lacking |= {"nan_policy"} if family.startswith("adaptive") else set()
         assert taken == set(row.takes) - lacking, family
 
 

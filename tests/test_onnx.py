@@ -14,8 +14,8 @@ from onnx.backend.test.case import node as generators
 import gpupool.onnx
 from gpupool.onnx import OPERATORS, by_columns, run_node
 
-POOLING = ("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "MaxUnpool")
-NODE_TESTS = 45  # of them, in onnx 1.23
+POOLING = ("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "MaxPool", "MaxUnpool")
+NODE_TESTS = 53  # of them, in onnx 1.23
 MOST_OUTPUTS = 200  # that the simulator computes in reasonable time
 NO_ARITHMETIC = ("simulator", "numba")  # arrays that cannot be added to
 
@@ -97,6 +97,15 @@ def test_unpooling_is_the_inverse(pads, sizes, strides):
     want = np.zeros_like(x)
     want.ravel()[where] = y
     np.testing.assert_array_equal(gpupool.onnx.max_unpool(y, where, **arguments), want, strict=True)
+
+
+@pytest.mark.cpu_only
+def test_global_lp_pool():
+    """The package has no test of it."""
+    x = np.random.default_rng(10).standard_normal((2, 3, 4, 5))
+    (got,) = run_node("GlobalLpPool", [x], {"p": 3})
+    want = (abs(x) ** 3).sum((2, 3), keepdims=True) ** (1 / 3)
+    np.testing.assert_allclose(got, want, rtol=1e-12, strict=True)
 
 
 @pytest.mark.cpu_only

@@ -8,25 +8,33 @@ from gpupool.dispatch import run
 from gpupool.request import Request, flag, hashable, ints
 
 
-def adaptive_request(name: str, op: str, spatial: int, size: Any, dtype: Any, indices: Any, layout: str) -> Request:
+def adaptive_request(
+    name: str, op: str, spatial: int, size: Any, dtype: Any, indices: Any, layout: str, nan: Any = "propagate"
+) -> Request:
     """The request of windows that share the axes."""
     if size is None:
         raise TypeError(f"{name}: output_size must be a non-negative int or a sequence of ints and None, got None")
     return Request(
         name, op, None, dtype=hashable("dtype", dtype, "a dtype"), indices=flag("return_indices", indices),
         spatial=spatial, data_format=hashable("data_format", layout, "a string"),
-        output_size=ints("output_size", size),
+        output_size=ints("output_size", size), nan_policy=hashable("nan_policy", nan, "a string"),
     )  # fmt: skip
 
 
 def adaptive_avg_pool2d(
-    x: Any, output_size: Any, *, dtype: Any = None, data_format: str = "channels_first", out: Any = None
+    x: Any,
+    output_size: Any,
+    *,
+    dtype: Any = None,
+    nan_policy: str = "propagate",
+    data_format: str = "channels_first",
+    out: Any = None,
 ) -> Any:
     """Mean of each of a given number of windows that together take in two axes.
 
     Parameters
     ----------
-    x, dtype, data_format, out
+    x, dtype, nan_policy, data_format, out
         As for `avg_pool2d`.
     output_size : int or (int or None, int or None)
         Length of the result along H and W, in elements; None keeps the input's. It may be larger than the input's, and
@@ -54,11 +62,18 @@ def adaptive_avg_pool2d(
     array([[2.5, 4.5],
            [6.5, 8.5]])
     """
-    return run(x, adaptive_request("adaptive_avg_pool2d", "avg", 2, output_size, dtype, False, data_format), out)
+    request = adaptive_request("adaptive_avg_pool2d", "avg", 2, output_size, dtype, False, data_format, nan_policy)
+    return run(x, request, out)
 
 
 def adaptive_avg_pool1d(
-    x: Any, output_size: Any, *, dtype: Any = None, data_format: str = "channels_first", out: Any = None
+    x: Any,
+    output_size: Any,
+    *,
+    dtype: Any = None,
+    nan_policy: str = "propagate",
+    data_format: str = "channels_first",
+    out: Any = None,
 ) -> Any:
     """`adaptive_avg_pool2d` along one axis: x of shape (..., L) or (..., L, C).
 
@@ -66,11 +81,18 @@ def adaptive_avg_pool1d(
     >>> gp.adaptive_avg_pool1d([1.0, 2.0, 3.0], 2)
     array([1.5, 2.5])
     """
-    return run(x, adaptive_request("adaptive_avg_pool1d", "avg", 1, output_size, dtype, False, data_format), out)
+    request = adaptive_request("adaptive_avg_pool1d", "avg", 1, output_size, dtype, False, data_format, nan_policy)
+    return run(x, request, out)
 
 
 def adaptive_avg_pool3d(
-    x: Any, output_size: Any, *, dtype: Any = None, data_format: str = "channels_first", out: Any = None
+    x: Any,
+    output_size: Any,
+    *,
+    dtype: Any = None,
+    nan_policy: str = "propagate",
+    data_format: str = "channels_first",
+    out: Any = None,
 ) -> Any:
     """`adaptive_avg_pool2d` along three axes: x of shape (..., D, H, W) or (..., D, H, W, C).
 
@@ -78,7 +100,8 @@ def adaptive_avg_pool3d(
     >>> gp.adaptive_avg_pool3d(np.arange(8.0).reshape(2, 2, 2), (1, 1, None))
     array([[[3., 4.]]])
     """
-    return run(x, adaptive_request("adaptive_avg_pool3d", "avg", 3, output_size, dtype, False, data_format), out)
+    request = adaptive_request("adaptive_avg_pool3d", "avg", 3, output_size, dtype, False, data_format, nan_policy)
+    return run(x, request, out)
 
 
 def adaptive_max_pool2d(
@@ -86,6 +109,7 @@ def adaptive_max_pool2d(
     output_size: Any,
     return_indices: bool = False,
     *,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -93,7 +117,7 @@ def adaptive_max_pool2d(
 
     Parameters
     ----------
-    x, return_indices, data_format, out
+    x, return_indices, nan_policy, data_format, out
         As for `max_pool2d`.
     output_size
         As for `adaptive_avg_pool2d`, which also says where the windows lie.
@@ -116,7 +140,9 @@ def adaptive_max_pool2d(
            [ 8,  9, 10, 11]])
     """
     return run(
-        x, adaptive_request("adaptive_max_pool2d", "max", 2, output_size, None, return_indices, data_format), out
+        x,
+        adaptive_request("adaptive_max_pool2d", "max", 2, output_size, None, return_indices, data_format, nan_policy),
+        out,
     )
 
 
@@ -125,6 +151,7 @@ def adaptive_max_pool1d(
     output_size: Any,
     return_indices: bool = False,
     *,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -135,7 +162,9 @@ def adaptive_max_pool1d(
     array([5., 5.])
     """
     return run(
-        x, adaptive_request("adaptive_max_pool1d", "max", 1, output_size, None, return_indices, data_format), out
+        x,
+        adaptive_request("adaptive_max_pool1d", "max", 1, output_size, None, return_indices, data_format, nan_policy),
+        out,
     )
 
 
@@ -144,6 +173,7 @@ def adaptive_max_pool3d(
     output_size: Any,
     return_indices: bool = False,
     *,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -154,5 +184,7 @@ def adaptive_max_pool3d(
     array([[[6, 7]]])
     """
     return run(
-        x, adaptive_request("adaptive_max_pool3d", "max", 3, output_size, None, return_indices, data_format), out
+        x,
+        adaptive_request("adaptive_max_pool3d", "max", 3, output_size, None, return_indices, data_format, nan_policy),
+        out,
     )
