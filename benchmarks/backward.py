@@ -69,7 +69,7 @@ class Row(NamedTuple):
 def best(call: Callable[[], Any], rounds: int) -> float:
     """Milliseconds of the fastest of some rounds, after one that warms up."""
     call()
-    times = []
+    times: list[float] = []
     while len(times) < rounds and sum(times) < SECONDS * rounds:
         start = time.perf_counter()
         call()
@@ -105,7 +105,7 @@ def measure(case: Case, threads: int, rounds: int) -> Row:
 
     difference = float(np.abs(ours_both() - theirs().numpy()).max())
     calls = (lambda: backward(grad, x, *case.arguments, out=out), ours_both, theirs, theirs_both)
-    return Row(case.id, *(round(best(call, rounds), 3) for call in calls), difference)
+    return Row._make((case.id, *(round(best(call, rounds), 3) for call in calls), difference))
 
 
 def line(row: Row) -> str:

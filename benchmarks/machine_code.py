@@ -111,7 +111,7 @@ def _more_operators() -> tuple[Case, ...]:
     rows = []
     given: dict[str, tuple] = {"lp": (2.0,)}
     for op, t in product(("min", "sum", "lp"), ("float32", "float16", "uint8")):
-        more = {"options": given.get(op, ())}
+        more: dict[str, Any] = {"options": given.get(op, ())}
         rows += [Case(op, 2, 2, dtype=t, **more), Case(op, 3, 2, 1, t, **more), Case(op, 13, 1, 6, t, **more)]
         rows += [Case(op, 2, 2, 0, t, "channels_last", NHWC, **more), Case(op, None, None, 0, t, shape=WHOLE, **more)]
     for p, t in product((1.0, 3.0, float("inf")), ("float32", "float64")):

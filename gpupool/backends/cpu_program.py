@@ -151,10 +151,8 @@ class Program:
         for skip, (outer, middle) in self._outer_loops(loops[:-1]):
             if counts is not None:
                 self.counts[len(self.ops)] = expanded
-            self.ops.append((function, Record(
-                *outer, *middle, inner.n, step, to, between, taps, src.at + skip.src, dst.at + skip.dst, count,
-                skip.counts,
-            )))  # fmt: skip
+            numbers = (inner.n, step, to, between, taps, src.at + skip.src, dst.at + skip.dst, count, skip.counts)
+            self.ops.append((function, Record._make((*outer, *middle, *numbers))))
 
     def _outer_loops(self, loops: list[Loop]) -> Any:
         """Two loops at a time; what is further out is unrolled."""
@@ -178,7 +176,8 @@ class Program:
         inner = loops[-1]
         function = fill_function(self.types)
         for skip, (outer, middle) in self._outer_loops(loops[:-1]):
-            record = Record(*outer, *middle, inner.n, 0, inner.dst // dst.item, 0, 1, 0, dst.at + skip.dst, 1, 0)
+            numbers = (inner.n, 0, inner.dst // dst.item, 0, 1, 0, dst.at + skip.dst, 1, 0)
+            record = Record._make((*outer, *middle, *numbers))
             self.ops.append((function, record))
 
     def first_zeros(self, src: Place, dst: Place, planes: int, rows: Loop, cols: Loop) -> None:
@@ -221,10 +220,10 @@ def pack_units(units: Units, programs: dict[tuple[int, int, int, int], Program],
                 counts.append((len(body) + 1, program.counts[i]))
             body += (function, *record)
     size = max([p.bytes for p in programs.values()], default=0)
-    head = Head(
+    head = Head._make((
         size, units.groups, len(units.depth), len(units.band), len(units.tile), *units.steps, *kinds,
         HEAD, HEAD + len(units.depth), HEAD + len(units.depth) + len(units.band), table_at,
-    )  # fmt: skip
+    ))  # fmt: skip
     tail = _append_counts(body, counts)
     return np.concatenate([head, units.depth, units.band, units.tile, table.ravel(), body, tail]).astype(np.int64)
 

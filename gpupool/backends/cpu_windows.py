@@ -264,8 +264,9 @@ def windows_program(g: Geometry, types: Types) -> tuple[np.ndarray, int]:
         spans = [copied(g, planes, b, t) for b in bands for t in tiles]
         copies = Extent(planes, *(max(sizes) for sizes in list(zip(*spans, strict=True))[1:]))
         prologue.fill(prologue.buffer(copies), copies)
-    for at in product((1, 0) if groups > 1 else (1,), *(range(len(p)) for p in (depth_pieces, bands, tiles))):
-        last, dk, bk, tk = at
+    kinds = product((1, 0) if groups > 1 else (1,), range(len(depth_pieces)), range(len(bands)), range(len(tiles)))
+    for last, dk, bk, tk in kinds:
+        at = last, dk, bk, tk
         if not last and last_planes == planes:
             programs[at] = programs[1, dk, bk, tk]
             continue

@@ -197,7 +197,7 @@ def _launch(kernel: Kernel, g: Geometry, walk: Walk, count: int) -> Launch:
 def _any(op: Operator, g: Geometry, offset_bits: int) -> Launch:
     """The point kernel, which can do everything."""
     walk = Walk(cut(g.inner.n), cut(g.w.out), cut(g.h.out), cut(g.d.out), cut(g.outer2.n))
-    engine = point_select if selects(op.red) else point
+    engine: Any = point_select if selects(op.red) else point
     engine = point_positions if op.positions else point_indices if op.indices else engine
     kernel = _kernel(op, engine, index_bits(g, op.rule), offset_bits, walk_flags(walk))
     return _launch(kernel, g, walk, outputs(g))

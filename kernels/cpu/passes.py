@@ -55,7 +55,7 @@ class Record(NamedTuple):
     taps: int
     src: int  # where the first elements lie
     dst: int
-    count: int  # divisor of an average; with counts, what they are multiplied with
+    divisor: int  # of an average; with counts, what they are multiplied with
     counts: int  # from this record to the divisors of the innermost loop, int32
 
 
@@ -72,7 +72,7 @@ class Kind(NamedTuple):
     tap: int  # elements between two taps; 0: the record's
     put: int  # elements between two of the innermost loop in the target; 0: the record's
     chans: int  # neighbours that each entry of the innermost loop consists of
-    count: int  # the divisor; 0: the record's
+    divisor: int  # of an average; 0: the record's
     counted: bool  # one divisor for each entry of the innermost loop
 
 

@@ -12,7 +12,7 @@ import importlib.metadata
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Kernel:
     label: str = ""  # the constants in words, for the name
     rule: Any = SLIDING  # how windows lie; only the point engine takes another
 
-    signature = None  # the types of the arguments, where they are others than below
+    signature: ClassVar[Any] = None  # the types of the arguments, where they are others than below
 
     @functools.cached_property
     def key(self) -> tuple:

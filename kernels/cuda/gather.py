@@ -5,6 +5,8 @@ Nothing is scattered, so no two threads write to one element and the same call g
 
 from __future__ import annotations
 
+from typing import Any
+
 from numba import cuda
 
 from ..gradient import hits, windows_of
@@ -13,7 +15,7 @@ from .memory import index, number
 from .walk import place
 
 X_CODEC = Y_CODEC = RULE = None  # bound to the codecs of the gradient and of the result, and to where windows lie
-ACC = None  # bound to the type in which gradients are added
+ACC: Any = None  # bound to the type in which gradients are added
 AVERAGES, UNIFORM = False, 0  # bound: whether there is a divisor, and the one that all windows have, if they do
 DILATED = True  # bound: whether a window may step over an element that lies in its span
 

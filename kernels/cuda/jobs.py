@@ -43,7 +43,7 @@ class JobKernel(Kernel):
         widths = (self.index_bits, self.offset_bits)
         return (self.engine, *parts, self.memories, *widths, self.constants, self.threads)
 
-    def signature(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def signature(self) -> tuple[Any, ...]:
         """The types of the arguments."""
         from numba.cuda import types
 
