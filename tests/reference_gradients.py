@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import reference
+from reference_operators import best_position
 
 
 def share(op, values, taps, g, divisor, options):
@@ -13,9 +14,9 @@ def share(op, values, taps, g, divisor, options):
     if op == "sum":
         return [(t, g) for t in taps]
     if op == "max":
-        return [(reference.max_position(values, taps), g)]
+        return [(best_position(values, taps, 1, {}), g)]
     if op == "min":
-        return [(reference.max_position([-v for v in values], taps), g)]
+        return [(best_position(values, taps, -1, {}), g)]
     return lp_share(values, taps, g, options["norm_type"])
 
 
@@ -23,7 +24,7 @@ def lp_share(values, taps, g, p):
     """Of an Lp norm: g * sign(x) * (|x| / norm)**(p - 1), zero where the norm is; the first largest |x| for p = inf."""
     sizes = [abs(v) for v in values]
     if math.isinf(p):
-        best = reference.max_position(sizes, taps)
+        best = best_position(sizes, taps, 1, {})
         return [(best, g * np.sign(values[best]))]
     norm = sum(sizes[t] ** p for t in taps) ** (1 / p)
     if norm == 0:
