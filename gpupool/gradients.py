@@ -6,21 +6,16 @@ import numpy as np
 
 from .dtypes import is_float
 from .jobs import INT64, Job, JobPlan, Operand, check_operand
+from .operators import operator_of
 from .plan import make_plan
 from .request import Request, fail
 
 OWN = "own"  # the extra of a job whose indices need no check, because they were found here
-KINDS = {
-    "max": "chosen",
-    "min": "chosen",
-    "avg": "sums",
-    "sum": "sums",
-}  # the backends' engines for each operator's gradient
 
 
 def kind_of(request: Request) -> str:
     """Which engines compute the gradient of this pooling."""
-    return KINDS[request.op]
+    return operator_of(request.op).gradient
 
 
 def plan_gradient(job: Job, operands: tuple[Operand, ...]) -> JobPlan:

@@ -77,6 +77,7 @@ class Operator(NamedTuple):
     dtype: bool = False  # `dtype` may choose the result's
     indices: bool = False  # positions, with return_indices
     nan_policy: bool = False  # NaN may be omitted
+    gradient: str = ""  # which of the backends' engines compute it, where there is one
     options: tuple[Option, ...] = ()  # parameters of its own, in the order of Request.options
 
     @property
@@ -91,19 +92,19 @@ OPERATORS = {
     for row in (
         Operator(
             "max", "the largest element", ("max_pool", "adaptive_max_pool", "global_max_pool"),
-            extremes.max_reducer, AS_INPUT, indices=True, nan_policy=True,
+            extremes.max_reducer, AS_INPUT, indices=True, nan_policy=True, gradient="chosen",
         ),
         Operator(
             "min", "the smallest element", ("min_pool", "global_min_pool"),
-            extremes.min_reducer, AS_INPUT, indices=True, nan_policy=True,
+            extremes.min_reducer, AS_INPUT, indices=True, nan_policy=True, gradient="chosen",
         ),
         Operator(
             "avg", "the mean", ("avg_pool", "adaptive_avg_pool", "global_avg_pool"),
-            means.mean_reducer, FLOATING, divides=True, dtype=True, nan_policy=True,
+            means.mean_reducer, FLOATING, divides=True, dtype=True, nan_policy=True, gradient="sums",
         ),
         Operator(
             "sum", "the sum", ("sum_pool", "global_sum_pool"),
-            sums.sum_reducer, SUMMED, dtype=True, nan_policy=True,
+            sums.sum_reducer, SUMMED, dtype=True, nan_policy=True, gradient="sums",
         ),
         Operator(
             "lp", "the Lp norm", ("lp_pool", "global_lp_pool"),

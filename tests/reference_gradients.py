@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import reference
-from reference_operators import best_position
+import reference_operators
 
 
 def share(op, values, taps, g, divisor, options):
@@ -14,18 +14,18 @@ def share(op, values, taps, g, divisor, options):
     if op == "sum":
         return [(t, g) for t in taps]
     if op == "max":
-        return [(best_position(values, taps, 1, {}), g)]
+        return [(reference_operators.best_position(values, taps, 1, {}), g)]
     if op == "min":
-        return [(best_position(values, taps, -1, {}), g)]
+        return [(reference_operators.best_position(values, taps, -1, {}), g)]
     return lp_share(values, taps, g, options["norm_type"])
 
 
 def lp_share(values, taps, g, p):
-    """Of an Lp norm: g * sign(x) * (|x| / norm)**(p - 1), zero where the norm is; the first largest |x| for p = inf."""
+    """Of an Lp norm: g * sign(x) * (|x| / norm)**(p - 1), zero where the norm is; each largest |x| for p = inf."""
     sizes = [abs(v) for v in values]
     if math.isinf(p):
-        best = best_position(sizes, taps, 1, {})
-        return [(best, g * np.sign(values[best]))]
+        most = max(sizes[t] for t in taps)
+        return [(t, g * np.sign(values[t]) if sizes[t] == most else 0.0) for t in taps]
     norm = sum(sizes[t] ** p for t in taps) ** (1 / p)
     if norm == 0:
         return [(t, 0.0) for t in taps]

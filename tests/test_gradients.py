@@ -361,14 +361,14 @@ def test_out_errors(backend):
 
 
 def test_the_same_arguments():
-    """Every gradient takes its operator's arguments, in their order and with their defaults."""
+    """Every gradient takes its operator's arguments, in their order and with their defaults; NaN always propagates."""
     names = [name for name in gp.__all__ if name.endswith("_backward")]
-    assert len(names) >= 15
+    assert len(names) >= 33
     for name in names:
         own = inspect.signature(getattr(gp, name)).parameters
         assert list(own)[:2] == ["grad_output", "x"], name
         forward = inspect.signature(getattr(gp, name.removesuffix("_backward"))).parameters
-        wanted = {k: v.default for k, v in forward.items() if k not in ("x", "return_indices")}
+        wanted = {k: v.default for k, v in forward.items() if k not in ("x", "return_indices", "nan_policy")}
         assert {k: v.default for k, v in own.items() if k in wanted} == wanted, name
         positional = [k for k, v in forward.items() if v.kind is v.POSITIONAL_OR_KEYWORD and k in wanted]
         assert [k for k, v in own.items() if v.kind is v.POSITIONAL_OR_KEYWORD][2:] == positional, name

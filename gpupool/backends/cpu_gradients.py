@@ -21,6 +21,7 @@ from gpupool.kernels.cpu.scatter import chosen, chosen_wide, extremes, unpool, u
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
 from gpupool.kernels.window import Sliding, extent
+from gpupool.operators import operator_of
 from gpupool.plan import choose
 from gpupool.threads import PIECES_PER_THREAD, get_num_threads, run_pieces
 
@@ -65,7 +66,10 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
     last = plan.pooled[-1] if plan.pooled else None
     k, s, d, before = (last.k, last.s, last.d, last.before) if last else (1, 1, 1, 0)
     taps = packed[FRAME + 2 * f.d + 3 * f.od + 2 * f.h + 3 * f.oh + 2 * f.w :][: f.ow]
+    averages = int(operator_of(plan.request.op).divides)
     uniform = int(taps[0]) if len(taps) and (taps == taps[0]).all() else 0
+    if not averages:
+        uniform = 1
     if not isinstance(plan.forward.rule, Sliding):
         mode = TABLE if f.inner == 1 else PIXELS
     elif f.ow == 1 and f.inner == 1 and d == 1:
@@ -79,7 +83,7 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
     else:
         mode = RUNS if d == 1 and k <= s else TABLE
     margin = ((extent(k, d) + s) * f.inner + 15) // 16 * 16
-    return Across(mode, k, s, d, before, int(plan.request.op == "avg"), uniform, margin, *items)
+    return Across(mode, k, s, d, before, averages, uniform, margin, *items)
 
 
 def bands_of(f: Frame) -> int:

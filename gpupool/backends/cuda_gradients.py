@@ -14,6 +14,7 @@ from gpupool.jobs import INT64, JobPlan, index_error
 from gpupool.kernels.cuda.gather import gather_chosen, gather_sums
 from gpupool.kernels.cuda.unpool import check_indices, claim, unpool, unpool_back
 from gpupool.kernels.window import Axis, Sliding
+from gpupool.operators import operator_of
 
 
 class Scratch(NamedTuple):
@@ -54,7 +55,7 @@ def sums(plan: JobPlan) -> Steps:
     """Gradients of sums and averages."""
     axes = make_axes(plan)
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
-    averages = plan.request.op == "avg"
+    averages = operator_of(plan.request.op).divides
     constants = (
         ("ACC", acc.type), ("AVERAGES", averages), ("DILATED", any(a.d > 1 for a in axes)),
         ("UNIFORM", uniform_divisor(axes, plan.request.divisor_override or 0, plan.forward.rule) if averages else 1),
