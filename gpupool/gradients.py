@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .dtypes import is_float
@@ -32,10 +34,21 @@ def plan_gradient(job: Job, operands: tuple[Operand, ...]) -> JobPlan:
         fail(request, TypeError(f"dtype must be a floating dtype to have a gradient, got {forward.out_dtype}"))
     check_operand(job, 0, grad, forward.out_shape, forward.out_dtype)
     if len(operands) == 3:
-        check_operand(job, 2, operands[2], forward.out_shape, INT64)
+        third = INT64 if job.kind == "chosen" else accumulator(grad.dtype, x.dtype)
+        check_operand(job, 2, operands[2], forward.out_shape, third)
     return JobPlan(
         job, forward, ("y", "x", "y")[: len(operands)], tuple(o.dtype for o in operands), x.shape, x.dtype, "x", 1
     )
+
+
+def norms_request(request: Request, grad: Any, x: Any) -> Request:
+    """The pooling that gives the norms again, in the type in which gradients are added."""
+    return request._replace(dtype=accumulator(grad.dtype, x.dtype).name)
+
+
+def exponent_of(plan: JobPlan) -> float:
+    """p - 1 of an Lp norm."""
+    return float(plan.request.options[0]) - 1.0
 
 
 def accumulator(*dtypes: np.dtype) -> np.dtype:

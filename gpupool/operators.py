@@ -108,7 +108,7 @@ OPERATORS = {
         ),
         Operator(
             "lp", "the Lp norm", ("lp_pool", "global_lp_pool"),
-            norms.norm_reducer, FLOATING, dtype=True, options=(Option("norm_type", 2.0, norm_type),),
+            norms.norm_reducer, FLOATING, dtype=True, options=(Option("norm_type", 2.0, norm_type),), gradient="powers",
         ),
         Operator(
             "median", "the middle element, or the mean of the two middle ones", ("median_pool",),

@@ -33,6 +33,21 @@ def adaptive_hits(a, o, p):
     return True
 
 
+def share_of_norm(size, norm, exponent, one):
+    """(size / norm) ** exponent for an element of a window with this norm; `one` is 1 in the type of both.
+
+    That is the derivative of the norm but for the element's sign, with the exponent p - 1. An element of size 0 gets
+    nothing and is not asked about; a norm of 0 is then one too small for its type.
+    """
+    if exponent == 0.0:
+        return one if size == size else size
+    if norm == 0.0:
+        return norm
+    if size == norm:  # infinite exponents, and infinite elements, too
+        return one
+    return size / norm if exponent == 1.0 else (size / norm) ** exponent
+
+
 def inverse(rule):
     """What `windows_of` and `hits` are by this rule, by their names."""
     if isinstance(rule, Adaptive):

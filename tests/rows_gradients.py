@@ -45,9 +45,13 @@ SOME = [WINDOWS[i] for i in (1, 4, 8, 13, 17)]
 
 SLIDING = [("max", row) for row in WINDOWS] + [("avg", row) for row in WINDOWS + AVERAGES]
 SLIDING += [(op, row) for op in ("min", "sum") for row in SOME]
-GLOBAL = [(op, row) for op in ("max", "avg") for row in WHOLE] + [
-    (op, row) for op in ("min", "sum") for row in WHOLE[1:4]
+SLIDING += [
+    ("lp", (suffix, shape, {"norm_type": p, **arguments}))
+    for p, (suffix, shape, arguments) in zip((2, 3, 1.5, 1, float("inf")), SOME, strict=True)
 ]
+GLOBAL = [(op, row) for op in ("max", "avg") for row in WHOLE]
+GLOBAL += [(op, row) for op in ("min", "sum") for row in WHOLE[1:4]]
+GLOBAL += [("lp", ("2d", (2, 3, 5, 2), {"norm_type": 4, "keepdims": False, "data_format": LAST}))]
 ADAPTIVE = [
     (op, row)
     for op in ("max", "avg")

@@ -168,6 +168,25 @@ def test_ties_and_nan(backend):
         np.testing.assert_array_equal(backend.to_numpy(got), np.array(want, np.float32))
 
 
+def test_norms_of_zeros_nan_and_halves(backend):
+    """Zeros get nothing, ties of the largest all of it, NaN stays in its windows; norms of halves do not overflow."""
+    nan, inf = float("nan"), float("inf")
+    cases = [
+        (2, [[0.0, -0.0, 0.0]], [[0.0, 0.0, 0.0]]),
+        (0.5, [[0.0, -4.0, 0.0]], [[0.0, -5.0, 0.0]]),
+        (inf, [[2.0, 1.0, -2.0]], [[5.0, 0.0, -5.0]]),
+        (2, [[nan, 3.0, 0.0]], [[nan, nan, 0.0]]),
+        (1, [[nan, 3.0, 0.0]], [[nan, 5.0, 0.0]]),
+    ]
+    grad = backend.array(np.array([[5.0]], np.float32))
+    for p, x, want in cases:
+        got = gp.lp_pool1d_backward(grad, backend.array(np.array(x, np.float32)), p, 3)
+        np.testing.assert_array_equal(backend.to_numpy(got), np.array(want, np.float32))
+    halves = backend.array(np.array([[48000.0, 64000.0]], np.float16))
+    got = gp.lp_pool1d_backward(backend.array(np.array([[5.0]], np.float16)), halves, 2, 2)
+    np.testing.assert_array_equal(backend.to_numpy(got), np.array([[3.0, 4.0]], np.float16))
+
+
 def test_nan_in_grad_output_stays_in_its_windows(backend):
     """A NaN reaches what its windows contain, and nothing else."""
     x, grad = np.zeros((1, 9), np.float32), np.ones((1, 4), np.float32)
@@ -363,7 +382,7 @@ def test_out_errors(backend):
 def test_the_same_arguments():
     """Every gradient takes its operator's arguments, in their order and with their defaults; NaN always propagates."""
     names = [name for name in gp.__all__ if name.endswith("_backward")]
-    assert len(names) >= 33
+    assert len(names) >= 39
     for name in names:
         own = inspect.signature(getattr(gp, name)).parameters
         assert list(own)[:2] == ["grad_output", "x"], name

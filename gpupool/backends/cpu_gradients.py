@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpupool.axes import PooledAxis
-from gpupool.gradients import accumulator
+from gpupool.gradients import accumulator, exponent_of
 from gpupool.jobs import JobPlan, index_error
 from gpupool.kernels.codecs import Plain, input_codec
 from gpupool.kernels.cpu import jit
@@ -17,6 +17,7 @@ from gpupool.kernels.cpu.choose import Choosing
 from gpupool.kernels.cpu.choose import choose as choose_kernel
 from gpupool.kernels.cpu.choose_lines import finders
 from gpupool.kernels.cpu.frame import FRAME, Frame
+from gpupool.kernels.cpu.powers import powers
 from gpupool.kernels.cpu.scatter import chosen, chosen_wide, extremes, unpool, unpool_back
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
@@ -84,6 +85,28 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
         mode = RUNS if d == 1 and k <= s else TABLE
     margin = ((extent(k, d) + s) * f.inner + 15) // 16 * 16
     return Across(mode, k, s, d, before, averages, uniform, margin, *items)
+
+
+def powers_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """Gradients of Lp norms, which are computed again."""
+    f = Frame(*packed[:FRAME].tolist())
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    codecs = input_codec(plan.dtypes[0]), input_codec(plan.out_dtype)
+    numbers = acc.type(0), acc.type(1), acc.type(exponent_of(plan))
+    constants = (payload(plan.dtypes[0]), payload(plan.out_dtype), acc, codecs, numbers)
+    entry = jit.compiled(powers, (0,) * 7, constants)
+    rows, elements = f.outer * f.d * f.h, math.prod(form.x)
+    request = plan.request._replace(dtype=acc.name, keepdims=True)
+    back = tuple(form.order.index(a) for a in range(len(form.order)))
+    frame = packed.ctypes.data
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
+        norms = run_pooling(arrays[1].transpose(back), request)
+        norms = np.ascontiguousarray(norms.transpose(form.order))
+        addresses = (arrays[0].ctypes.data, norms.ctypes.data, arrays[1].ctypes.data, out.ctypes.data, frame)
+        launch(entry, addresses, constants, rows, elements)
+
+    return run
 
 
 def bands_of(f: Frame) -> int:
@@ -214,6 +237,7 @@ def unpool_gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Run
 ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner]] = {
     "sums": spread_engine,
     "chosen": chosen_engine,
+    "powers": powers_engine,
     "unpool": unpool_engine,
     "unpool_gradient": unpool_gradient_engine,
 }

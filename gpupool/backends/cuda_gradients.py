@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.backends.cuda_jobs import Stage, fill_bytes, make_axes, read_back
-from gpupool.gradients import OWN, accumulator
+from gpupool.gradients import OWN, accumulator, exponent_of
 from gpupool.jobs import INT64, JobPlan, index_error
-from gpupool.kernels.cuda.gather import gather_chosen, gather_sums
+from gpupool.kernels.cuda.gather import gather_chosen, gather_powers, gather_sums
 from gpupool.kernels.cuda.unpool import check_indices, claim, unpool, unpool_back
 from gpupool.kernels.window import Axis, Sliding
 from gpupool.operators import operator_of
@@ -73,6 +73,17 @@ def chosen(plan: JobPlan) -> Steps:
     return Steps([Stage(check_indices, (2, 4), 1, "y"), gather], [FLAGS], run_checked)
 
 
+def powers(plan: JobPlan) -> Steps:
+    """Gradients of Lp norms, which are the third operand."""
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    constants = (
+        ("ACC", acc.type), ("EXPONENT", exponent_of(plan)), ("DILATED", any(a.d > 1 for a in make_axes(plan))),
+    )  # fmt: skip
+    return Steps(
+        [Stage(gather_powers, (0, 2, 1, 3), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))], [], run_first
+    )
+
+
 FLAGS = Scratch((2,), INT64, "own")
 
 
@@ -119,6 +130,7 @@ def unpooled_gradient(plan: JobPlan) -> Steps:
 ENGINES: dict[str, Callable[[JobPlan], Steps]] = {
     "sums": sums,
     "chosen": chosen,
+    "powers": powers,
     "unpool": unpooled,
     "unpool_gradient": unpooled_gradient,
 }

@@ -50,6 +50,14 @@ from .gradients_min import (
     min_pool2d_backward,
     min_pool3d_backward,
 )
+from .gradients_norm import (
+    global_lp_pool1d_backward,
+    global_lp_pool2d_backward,
+    global_lp_pool3d_backward,
+    lp_pool1d_backward,
+    lp_pool2d_backward,
+    lp_pool3d_backward,
+)
 from .gradients_sum import (
     global_sum_pool1d_backward,
     global_sum_pool2d_backward,
@@ -135,8 +143,11 @@ __all__ = [
     "global_avg_pool3d",
     "global_avg_pool3d_backward",
     "global_lp_pool1d",
+    "global_lp_pool1d_backward",
     "global_lp_pool2d",
+    "global_lp_pool2d_backward",
     "global_lp_pool3d",
+    "global_lp_pool3d_backward",
     "global_max_pool1d",
     "global_max_pool1d_backward",
     "global_max_pool2d",
@@ -156,8 +167,11 @@ __all__ = [
     "global_sum_pool3d",
     "global_sum_pool3d_backward",
     "lp_pool1d",
+    "lp_pool1d_backward",
     "lp_pool2d",
+    "lp_pool2d_backward",
     "lp_pool3d",
+    "lp_pool3d_backward",
     "max_pool1d",
     "max_pool1d_backward",
     "max_pool2d",

@@ -107,6 +107,7 @@ def names(kernel: Kernel) -> dict[str, Any]:
         **{name: getattr(type(red), name) for name in ("seed", "combine", "finish") if red is not None},
         "select": getattr(type(red), "select", None),
         "decode": memory.half_decode if isinstance(x_codec, Half) else type(x_codec).decode,
+        "decode_result": memory.half_decode if isinstance(y_codec, Half) else getattr(type(y_codec), "decode", None),
         "encode": memory.half_encode if isinstance(y_codec, Half) else type(y_codec).encode,
         **memory.NAMES,
         **constants,

@@ -9,7 +9,7 @@ from typing import Any
 
 from numba import cuda
 
-from ..gradient import hits, windows_of
+from ..gradient import hits, share_of_norm, windows_of
 from ..point import decode, divisor, encode
 from .memory import index, number
 from .walk import place
@@ -17,7 +17,12 @@ from .walk import place
 X_CODEC = Y_CODEC = RULE = None  # bound to the codecs of the gradient and of the result, and to where windows lie
 ACC: Any = None  # bound to the type in which gradients are added
 AVERAGES, UNIFORM = False, 0  # bound: whether there is a divisor, and the one that all windows have, if they do
+EXPONENT: Any = 1.0  # bound: p - 1 of an Lp norm
 DILATED = True  # bound: whether a window may step over an element that lies in its span
+
+
+def decode_result(codec, raw):
+    """The decode of the result's codec: bound."""
 
 
 def has_tap(g, od, oh, ow, pd, ph, pw):
@@ -70,3 +75,30 @@ def gather_chosen(grad, where, out, g, steps, walk, first, count):
                         total = total + ACC(decode(X_CODEC, grad[at + od * s.d + oh * s.h + ow * s.w]))
         to = o1 * t.outer + o2 * t.outer2 + c * t.inner + pd * t.d + ph * t.h + pw * t.w
         out[to] = encode(Y_CODEC, total)
+
+
+def gather_powers(grad, norms, values, out, g, steps, walk, first, count):
+    """Of Lp norms: each window gives by the element's share of its norm."""
+    i = first + index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if i < count:
+        c, pw, ph, pd, o2, o1 = place(walk, i)
+        s, r, u, t = steps
+        at = o1 * s.outer + o2 * s.outer2 + c * s.inner
+        at_norm = o1 * r.outer + o2 * r.outer2 + c * r.inner
+        mine = o1 * u.outer + o2 * u.outer2 + c * u.inner + pd * u.d + ph * u.h + pw * u.w
+        value = ACC(decode_result(Y_CODEC, values[mine]))
+        sign = ACC(1) if value >= ACC(0) else ACC(-1)
+        size, total = value * sign, ACC(0)
+        if size != ACC(0):
+            d0, d1 = windows_of(g.d, pd)
+            h0, h1 = windows_of(g.h, ph)
+            w0, w1 = windows_of(g.w, pw)
+            for od in range(d0, d1):
+                for oh in range(h0, h1):
+                    for ow in range(w0, w1):
+                        if not DILATED or has_tap(g, od, oh, ow, pd, ph, pw):
+                            norm = norms[at_norm + od * r.d + oh * r.h + ow * r.w]
+                            share = share_of_norm(size, norm, ACC(EXPONENT), ACC(1))
+                            total = total + ACC(decode(X_CODEC, grad[at + od * s.d + oh * s.h + ow * s.w])) * share
+        to = o1 * t.outer + o2 * t.outer2 + c * t.inner + pd * t.d + ph * t.h + pw * t.w
+        out[to] = encode(Y_CODEC, total * sign)

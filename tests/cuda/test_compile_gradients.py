@@ -7,9 +7,9 @@ import gpupool.kernels.cuda.compile as compiler
 from benchmarks.sass import resources
 from gpupool.backends.cuda_many import ENGINES, Memory, lay_out
 from gpupool.fractional import WHERE, plan_fractional
-from gpupool.functional import average, maximum, unpool
+from gpupool.functional import average, unpool, whole
 from gpupool.geometry import contiguous_strides
-from gpupool.gradients import plan_gradient
+from gpupool.gradients import accumulator, plan_gradient
 from gpupool.jobs import INT64, Job, Operand
 from gpupool.request import Request
 from gpupool.unpooling import plan_unpool_gradient
@@ -29,9 +29,20 @@ def average_of(dtype, shape, small, **changed):
 
 def maximum_of(dtype, shape, small):
     """The gradient of 3x3 maxima with stride 2, from indices."""
-    request = maximum.max_window("max", 2, 3, 2, 1, 1, False, True, "channels_first")
+    request = whole.extreme_request("max", "max", 2, (3, 2, 1, 1), False, True, "propagate", "channels_first")
     operands = [Operand(small, dtype), Operand(shape, dtype), Operand(small, INT64)]
     return Job(request, "chosen", ("g", "x", "indices"), plan_gradient), operands
+
+
+def norm_of(dtype, shape, small, p=3.0):
+    """The gradient of 3x3 norms with stride 2."""
+    request = whole.window_request("lp", "lp", 2, (3, 2, 1, 1), False, "channels_first", None, "propagate", p)
+    norms = Operand(small, accumulator(dtype))
+    return Job(request, "powers", ("g", "x", "norms"), plan_gradient), [
+        Operand(small, dtype),
+        Operand(shape, dtype),
+        norms,
+    ]
 
 
 def unpooling_of(dtype, shape, small):
@@ -64,6 +75,7 @@ def kernels_of(job, operands):
 
 FLOATS = [np.dtype(t) for t in ("float16", "float32", "float64")]
 CASES = [(make, dtype, LARGE, SMALL, {}) for make in (average_of, maximum_of) for dtype in FLOATS]
+CASES += [(norm_of, FLOATS[0], LARGE, SMALL, {"p": 2.0}), (norm_of, FLOATS[1], LARGE, SMALL, {})]
 CASES += [(make, FLOATS[1], LARGE, SMALL, {}) for make in (unpooling_of, unpooling_gradient_of)]
 CASES += [
     (average_of, FLOATS[1], LARGE, SMALL, {"include": False}),
@@ -95,7 +107,15 @@ def test_every_kernel_is_compiled():
     """The cases reach each engine of jobs."""
     names = {kernel.engine.__name__ for make, dtype, shape, small, changed in CASES
              for kernel in kernels_of(*make(dtype, shape, small, **changed))}  # fmt: skip
-    assert names == {"gather_sums", "gather_chosen", "check_indices", "claim", "unpool", "unpool_back"} | {
+    assert names == {
+        "gather_sums",
+        "gather_chosen",
+        "gather_powers",
+        "check_indices",
+        "claim",
+        "unpool",
+        "unpool_back",
+    } | {
         "fractional",
         WHERE,
     }
