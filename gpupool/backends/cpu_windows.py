@@ -194,7 +194,7 @@ class Unit:
         reach = extent(w.k, w.d)
         first = min(tile.out, -(-tile.lo // w.s))
         last = max(first, min(tile.out, (tile.hi - reach) // w.s + 1))
-        for o, n in [*((o, 1) for o in range(first)), (first, last - first), *((o, 1) for o in range(last, tile.out))]:
+        for o, n in [(first, last - first), *((o, 1) for o in (*range(first), *range(last, tile.out)))]:
             j0, j1 = tap_range(o * w.s, tile.lo, tile.hi, w.k, w.d)
             if n > 0:
                 emit(x.moved(col=o * w.s + j0 * w.d).scaled(col=w.s), j1 - j0, w.d * x.col, o, n)
