@@ -180,6 +180,8 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
         return None
     x_item, y_item = op.x_dtype.itemsize, op.y_dtype.itemsize
     th, tw = tile_shape(op, g, dict(constants)["PARTS"])
+    if dict(constants)["PARTS"] > 1 and th * tw > 8:
+        th = max(1, 8 // tw)  # 16 means without NaN in two parts took 282 registers
     columns = (tw - 1) * g.w.s + g.w.k
     vector = widest(places.x, x_item, columns, steps(g, "xs", "outer", "outer2", "inner", "d", "h"))
     while vector > 1 and (tw * g.w.s % vector or g.w.n % vector):
