@@ -59,17 +59,22 @@ def value(red, acc, count):
 # -- combine -----------------------------------------------------------------------------------------------------------
 
 
+def unless_nan(b, best):
+    """b where it is NaN, else the best."""
+    return b if b != b else best
+
+
 def larger(red, a, b):
     """The first of equal ones wins; NaN beats everything, the last NaN the others."""
     # Two selects rather than one with `or`: the first compiles to a single max instruction.
     best = b if b > a else a
-    return b if b != b else best
+    return unless_nan(b, best)
 
 
 def smaller(red, a, b):
     """`larger`, the other way round."""
     best = b if b < a else a
-    return b if b != b else best
+    return unless_nan(b, best)
 
 
 def larger_placed(red, a, b):

@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic, overload, register_jitable
 
-from .. import codecs, exact, point, ranks, window
+from .. import codecs, exact, extremes, point, ranks, window
 from ..window import Axis, Batch, Geometry
 from .cache import KernelCache, closure_key
 
@@ -83,6 +83,15 @@ def _combine(red, a, b):
 @overload(point.finish)
 def _finish(red, acc, count):
     return red.instance_class.finish
+
+
+@overload(extremes.unless_nan)
+def _unless_nan(b, best):
+    if isinstance(b, types.Float):
+        # The same NaN as b; with b itself LLVM joins both selects, and two compares take the place of one and a max
+        # instruction (3 taps: 0.14 ns an element instead of 0.11).
+        return lambda b, best: b + b if b != b else best
+    return lambda b, best: best
 
 
 @overload(point.select)

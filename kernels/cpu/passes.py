@@ -17,6 +17,7 @@ import numpy as np
 from ..codecs import Plain
 from ..point import combine, decode, encode, finish, seed
 from .jit import c_function, fetch, fetch_alone, pointer, put
+from .memory import LINE, full_width, prefetch
 
 MOST_TAPS = 8  # of one pass
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
@@ -57,6 +58,9 @@ class Record(NamedTuple):
     dst: int
     divisor: int  # of an average; with counts, what they are multiplied with
     counts: int  # from this record to the divisors of the innermost loop, int32
+    ahead: int  # how far ahead of itself each innermost loop asks for the input, in bytes, and for how many
+    asked: int
+    staged: int  # whether results go to a buffer first (see `memory.stream_function`)
 
 
 RECORD = len(Record._fields)
@@ -105,7 +109,7 @@ def any_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
 
     def run_any(record, x, y, buffers):
         p = pointer(record, INT64)
-        read, write = (x if loads else buffers) + p[13], (y if stores else buffers) + p[14]
+        read, write = (x if loads else buffers) + p[13], (y if stores and p[19] == 0 else buffers) + p[14]
         step, to, tap = p[9], p[10], p[11]
         for r in range(p[0]):
             for q in range(p[4]):
@@ -129,8 +133,9 @@ def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
     (src_type, codec, seeder), (dst_type, stored, finisher) = source, target
 
     def run_pass(record, x, y, buffers):
+        full_width()
         p = pointer(record, INT64)
-        read, write = (x if loads else buffers) + p[13], (y if stores else buffers) + p[14]
+        read, write = (x if loads else buffers) + p[13], (y if stores and p[19] == 0 else buffers) + p[14]
         n, count = p[8], fixed if fixed > 0 else p[15]
         tap, to = t if t > 0 else p[11], d if d > 0 else p[10]
         for r in range(p[0]):
@@ -138,6 +143,9 @@ def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
                 src = pointer(read + r * p[1] + q * p[5], src_type)
                 dst = pointer(write + r * p[2] + q * p[6], dst_type)
                 counts = pointer(record + p[16] + r * p[3] + q * p[7], INT32)
+                if loads:
+                    for line in range(p[17], p[17] + p[18], LINE):
+                        prefetch(read + r * p[1] + q * p[5] + line)
                 for i in range(n):
                     for c in range(chans):
                         at = i * s + c

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .jit import called, invoke, kernel, pointer
+from .memory import settle
 from .passes import RECORD
 
 INT64 = np.dtype(np.int64)
@@ -75,4 +76,5 @@ def run_units(x, y, packed, start, stop):
         at_x = x + outer * p[5] + group * p[7] + depth * p[9] + band * p[11] + tile * p[13]
         at_y = y + outer * p[6] + group * p[8] + depth * p[10] + band * p[12] + tile * p[14]
         run_passes(packed, p[21] + 2 * (1 + kind), at_x, at_y, buffers)
+    settle()
     return store.size  # Numba frees an array after its last use by name, whatever still has its address

@@ -1,0 +1,95 @@
+"""How loops reach memory: hints to the processor that plain Python has no words for, and copies past the caches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .jit import c_function, pointer
+
+BYTE, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
+LINE = 64  # bytes of a cache line
+# Processors with 512-bit vectors from Ice Lake on keep their clock with them (those before slow down); LLVM uses 256.
+WIDE = bool(get_host_cpu_features().get("avx512vbmi", False))
+
+
+@intrinsic
+def full_width(typingctx):
+    """Lets the loops of the function that says this use the widest vectors: a 3-tap maximum in 0.09 ns instead of 0.11."""
+
+    def generate(context, builder, signature, args):
+        if WIDE:  # llvmlite's own `add` knows no attributes with a value
+            set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.none(), generate
+
+
+@intrinsic
+def prefetch(typingctx, address):
+    """Asks for the cache line at this address. Harmless wherever it points."""
+
+    def generate(context, builder, signature, args):
+        word, place = ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [place, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [builder.inttoptr(args[0], place), word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.none(types.int64), generate
+
+
+@intrinsic
+def put_past(typingctx, target, source):
+    """Stores a line at `target`, a multiple of LINE, past the caches: its old contents are not read first."""
+
+    def generate(context, builder, signature, args):
+        line = ir.VectorType(ir.IntType(32), LINE // 4)
+        value = builder.load(builder.inttoptr(args[1], line.as_pointer()), align=4)
+        store = builder.store(value, builder.inttoptr(args[0], line.as_pointer()), align=LINE)
+        store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64), generate
+
+
+@intrinsic
+def settle(typingctx):
+    """Orders stores past the caches before all that other threads may do next."""
+
+    def generate(context, builder, signature, args):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.none(), generate
+
+
+def stream_function() -> int:
+    """The address of the pass that moves finished results from a buffer to the output, past the caches.
+
+    n counts bytes. Lines that belong to the output only in part are written as usual.
+    """
+
+    def run_stream(record, x, y, buffers):
+        p = pointer(record, INT64)
+        for r in range(p[0]):
+            for q in range(p[4]):
+                src, dst = buffers + p[13] + r * p[1] + q * p[5], y + p[14] + r * p[2] + q * p[6]
+                head = min(p[8], -dst % LINE)
+                lines = (p[8] - head) // LINE * LINE
+                read, write = pointer(src, BYTE), pointer(dst, BYTE)
+                for i in range(head):
+                    write[i] = read[i]
+                for i in range(head, head + lines, LINE):
+                    put_past(dst + i, src + i)
+                for i in range(head + lines, p[8]):
+                    write[i] = read[i]
+        return 0
+
+    return c_function(run_stream)
