@@ -98,19 +98,17 @@ class Saturated(NamedTuple):
         return np.int64(r)
 
 
-class SaturatedSingle(NamedTuple):
-    """Saturated for a float32 that is a number, and up to 16 bits: four operations on vectors."""
+class SaturatedWhole(NamedTuple):
+    """An integer result that comes as a short integer: saturated."""
 
     lo: int
     hi: int
 
     @staticmethod
     def encode(codec, value):
-        v = np.float32(value)
-        v = np.float32(codec.hi) if v > np.float32(codec.hi) else v
-        v = np.float32(codec.lo) if v < np.float32(codec.lo) else v
-        # Half to even by adding and taking off 1.5 * 2**23, which leaves no bits for fractions.
-        return np.int32((v + np.float32(12582912.0)) - np.float32(12582912.0))
+        v = np.int32(value)
+        v = np.int32(codec.hi) if v > np.int32(codec.hi) else v
+        return np.int32(codec.lo) if v < np.int32(codec.lo) else v
 
 
 class SaturatedUnsigned(NamedTuple):
@@ -168,8 +166,8 @@ def output_codec(dtype, gives):
     """How results are stored as this NumPy dtype; `gives` says what a reducer finishes with (see `reducers`)."""
     if dtype.kind in "iu" and gives != "element":
         lo, hi = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
-        if gives == "single" and dtype.itemsize <= 2:
-            return SaturatedSingle(lo, hi)
+        if gives == "whole":  # of up to 23 bits, which only the upper ends of uint32 and int64 types exceed
+            return SaturatedWhole(lo, min(hi, 2**31 - 1))
         if dtype.name == "uint64":
             return SaturatedPairUnsigned() if gives == "pair" else SaturatedUnsigned()
         return SaturatedPair(lo, hi) if gives == "pair" else Saturated(lo, hi)

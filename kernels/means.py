@@ -11,6 +11,24 @@ from .exact import mean_exact, round_exact, split_signed, split_unsigned
 KNOWN = 2**62  # beside a number of NaN: there is an element that is none
 
 
+def shift_of(count):
+    """log2 of a divisor of 1 to 16, -1 for any other: compared one by one, so that a constant costs nothing."""
+    if count == 1:
+        return 0
+    if count == 2:
+        return 1
+    if count == 4:
+        return 2
+    if count == 8:
+        return 3
+    return 4 if count == 16 else -1
+
+
+def nearest_even(v):
+    """A float32 below 2**22 as an int32, rounded half to even: adding 1.5 * 2**23 leaves no bits for fractions."""
+    return np.int32((np.float32(v) + np.float32(12582912.0)) - np.float32(12582912.0))
+
+
 class Mean(NamedTuple):
     """Mean in float32, for windows so small that its roundings do not add up."""
 
@@ -118,8 +136,6 @@ class MeanCompensated(NamedTuple):
 class MeanInt16(NamedTuple):
     """Mean of bytes: exact int16 sum below 2**15, one float32 division."""
 
-    gives = "single"
-
     @staticmethod
     def accumulator(loaded):
         return np.dtype(np.int16)
@@ -144,8 +160,6 @@ class MeanInt16(NamedTuple):
 class MeanInt32(NamedTuple):
     """Mean of short integers: exact int32 sum below 2**23, one float32 division."""
 
-    gives = "single"
-
     @staticmethod
     def accumulator(loaded):
         return np.dtype(np.int32)
@@ -165,6 +179,44 @@ class MeanInt32(NamedTuple):
     @staticmethod
     def finish(red, acc, count):
         return np.float32(acc) / np.float32(count)
+
+
+class MeanInt16Rounded(NamedTuple):
+    """MeanInt16 for an integer result: where the divisor is a power of two, shifts of 16 bits do."""
+
+    gives = "whole"
+    accumulator = staticmethod(MeanInt16.accumulator)
+    neutral = staticmethod(MeanInt16.neutral)
+    seed = staticmethod(MeanInt16.seed)
+    combine = staticmethod(MeanInt16.combine)
+
+    @staticmethod
+    def finish(red, acc, count):
+        shift = shift_of(count)
+        if shift < 0:
+            return np.int16(nearest_even(np.float32(acc) / np.float32(count)))
+        less = np.int16((1 << shift >> 1) - 1) if shift > 0 else np.int16(0)
+        odd = np.int16(np.int16(acc >> shift) & np.int16(1)) if shift > 0 else np.int16(0)
+        return np.int16(np.int16(np.int16(acc + less) + odd) >> shift)
+
+
+class MeanInt32Rounded(NamedTuple):
+    """The same for MeanInt32."""
+
+    gives = "whole"
+    accumulator = staticmethod(MeanInt32.accumulator)
+    neutral = staticmethod(MeanInt32.neutral)
+    seed = staticmethod(MeanInt32.seed)
+    combine = staticmethod(MeanInt32.combine)
+
+    @staticmethod
+    def finish(red, acc, count):
+        shift = shift_of(count)
+        if shift < 0:
+            return nearest_even(np.float32(acc) / np.float32(count))
+        less = np.int32((1 << shift >> 1) - 1) if shift > 0 else np.int32(0)
+        odd = np.int32(np.int32(acc >> shift) & np.int32(1)) if shift > 0 else np.int32(0)
+        return np.int32(np.int32(np.int32(acc + less) + odd) >> shift)
 
 
 class MeanInt64(NamedTuple):
@@ -333,10 +385,11 @@ def mean_reducer(wanted):
         return MeanKnownOver() if wanted.override else MeanKnown()
     if dtype.kind in "biu":
         largest = taps * (1 if dtype.kind == "b" else 2 ** (8 * dtype.itemsize))
+        rounded = out_dtype.kind in "iu"
         if largest <= 2**15 and out_dtype.itemsize <= 4:
-            return MeanInt16()
+            return MeanInt16Rounded() if rounded else MeanInt16()
         if largest <= 2**23 and out_dtype.itemsize <= 4:
-            return MeanInt32()
+            return MeanInt32Rounded() if rounded else MeanInt32()
         if largest <= 2**52:
             return MeanInt64()
         unsigned = dtype.kind == "u" and dtype.itemsize == 8

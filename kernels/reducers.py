@@ -15,7 +15,7 @@ and for the host only, each but the first with the default that is named here:
                            window's first element (none: engines with positions leave absent taps out)
     picks                  whether the result is one of the elements, so that order decides between zeros (False)
     gives                  "element": stored as it is; "number": a float, which an integer dtype rounds and saturates;
-                           "single": a float32, finite, whose every half is exact;
+                           "whole": an int32 that saturates at the ends of an integer dtype;
                            "pair": an exact integer (high, low), see `exact` ("number")
 
 Windows are seeded from their first real element, so no operator needs a neutral value. The rows are in `extremes`,

@@ -1,9 +1,9 @@
 """Whole planes as programs: global pooling at read bandwidth, with the same bits whatever the strides and threads.
 
-The positions of a plane are combined in a fixed tree: blocks of 512, each as 64 lanes of eight, then eight of eight,
-then one of eight; the results of the blocks in the same way. Every level is a vector pass over many blocks, planes and
-channels at once. Planes of more than 512 blocks are cut there, so that one plane can occupy all threads; a second stage
-combines the parts.
+The positions of a plane are combined in a fixed tree: blocks of up to 512, each as 64 lanes of eight, then eight of
+eight, then one of eight; the results of the blocks in the same way. Every level is a vector pass over many blocks,
+planes and channels at once. Planes of more than 512 blocks are cut there, so that one plane can occupy all threads; a
+second stage combines the parts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from .cpu_reduction import Emit
 
 BLOCK = MOST_TAPS**3
 PART = BLOCK * BLOCK  # positions of a unit
-CHUNK_ELEMENTS = 1 << 17  # elements whose first lanes fill the buffer: 16384 accumulators
+AHEAD = 2048  # bytes: whole planes take so little work that the processor's own requests are close behind
+CHUNK_ELEMENTS = 1 << 15  # elements whose first lanes fill the buffer: 4096 accumulators
 GROUP_ELEMENTS = 8192  # small planes are taken together
 TILE_CHANNELS = 1024
 
@@ -81,43 +82,52 @@ class Positions(NamedTuple):
 
 def reduce_positions(program: Program, source: Positions, first: int, n: int, emit: Emit) -> None:
     """n positions into one, whose last combination is left to `emit(source, taps, bytes between taps)`."""
-    blocks, tail = divmod(n, BLOCK)
     if n <= BLOCK:
         src, held = source.at(program, first, n)
         fold(program, src, Extent(source.planes, 1, n, source.chans), emit)
         if held:
             program.release(src, held)
         return
+    block = block_size(n)
+    blocks, tail = divmod(n, block)
     results = Extent(source.planes, 1, blocks + (tail > 0), source.chans)
     to = program.buffer(results)
-    size = max(1, CHUNK_ELEMENTS // (BLOCK * source.chans * source.planes))
+    size = max(1, CHUNK_ELEMENTS // (block * source.chans * source.planes))
     for b in range(0, blocks, size):
         count = min(size, blocks - b)
-        src, held = source.at(program, first + b * BLOCK, count * BLOCK)
-        fold_blocks(program, src, Extent(source.planes, count, BLOCK, source.chans), to.moved(col=b))
+        src, held = source.at(program, first + b * block, count * block)
+        fold_blocks(program, src, Extent(source.planes, count, block, source.chans), to.moved(col=b))
         if held:
             program.release(src, held)
     if tail:
         last = to.moved(col=blocks)
         one = Extent(source.planes, 1, 1, source.chans)
         into = lambda src, taps, tap: program.combine(src, last, one, taps, tap)  # noqa: E731
-        reduce_positions(program, source, first + blocks * BLOCK, tail, into)
+        reduce_positions(program, source, first + blocks * block, tail, into)
     level = Positions(to, (Loop(results.cols, to.col, 0, 0),), source.planes, source.chans)
     reduce_positions(program, level, 0, results.cols, emit)
     program.release(to, results)
 
 
+def block_size(n: int) -> int:
+    """Positions of a block: as many as make few blocks and leave little over, in lanes that come in eights."""
+    lanes = MOST_TAPS * MOST_TAPS
+    return n // (lanes * -(-n // BLOCK)) * lanes
+
+
 def fold_blocks(program: Program, src: Place, extent: Extent, to: Place) -> None:
     """Blocks side by side into the columns of `to`."""
-    src = src._replace(row=BLOCK * src.col)
+    src = src._replace(row=extent.cols * src.col)
     held: list[tuple[Place, Extent]] = []
-    for lanes in (BLOCK // MOST_TAPS, MOST_TAPS):
+    lanes = extent.cols
+    while lanes > MOST_TAPS:
+        lanes //= MOST_TAPS
         part = extent._replace(cols=lanes)
         buffer = program.buffer(part)
         program.combine(src, buffer, part, MOST_TAPS, lanes * src.col)
         held.append((buffer, part))
         src = buffer
-    program.combine(src, to._replace(row=to.col), extent._replace(cols=1), MOST_TAPS, src.col)
+    program.combine(src, to._replace(row=to.col), extent._replace(cols=1), lanes, src.col)
     for buffer, part in held:
         program.release(buffer, part)
 
@@ -162,7 +172,7 @@ class Whole:
 
     def program(self, planes: int, first: int, n: int, chans: int) -> Program:
         """Positions first .. first + n - 1 of this many planes and channels."""
-        g, types, program = self.g, self.types, Program(self.types)
+        g, types, program = self.g, self.types, Program(self.types, AHEAD)
         xi, yi = types.x.itemsize, types.y.itemsize
         x = Place("x", 0, xi, g.outer2.xs * xi, 0, 0, g.inner.xs * xi)
         y = Place("y", 0, yi, g.outer2.ys * yi, 0, 0, g.inner.ys * yi)
