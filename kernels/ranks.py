@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import integer_means as integers
 from . import means
 from .extremes import whole
 from .point import combine, decode, seed, span
@@ -195,8 +196,9 @@ def _median_row(mean: Any) -> Any:
 MEDIANS = {
     mean: _median_row(mean)
     for mean in (
-        means.MeanWide, means.MeanNarrowed, means.MeanInt16, means.MeanInt32, means.MeanInt64, means.MeanExact,
-        means.MeanExactUnsigned, means.MeanRounded, means.MeanRoundedUnsigned,
+        means.MeanWide, means.MeanNarrowed, integers.MeanInt16, integers.MeanInt16Rounded, integers.MeanInt32,
+        integers.MeanInt32Rounded, integers.MeanInt64, integers.MeanExact, integers.MeanExactUnsigned,
+        integers.MeanRounded, integers.MeanRoundedUnsigned,
     )
 }  # fmt: skip
 

@@ -127,3 +127,52 @@ def test_nan_and_infinity_do_not_leak(engines):
         expected = np.ones((50, 50), np.float32)
         expected[6:15, 6:15], expected[36:45, 36:45] = np.nan, np.inf
         np.testing.assert_array_equal(result[0], expected)
+
+
+@pytest.mark.parametrize("op", ["max", "avg"])
+def test_large_windows_of_many_channels(engines, op):
+    x = values(np.random.default_rng(5), (30, 41, 64), "float32")
+    a, b = engines(getattr(gp, f"{op}_pool2d"), x, 13, 1, 6, data_format="channels_last")
+    same(a, b, op == "max")
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "window", "arguments"),
+    [
+        ("max_pool2d", (3, 5, 61, 59), (3, 1, 1), {}),
+        ("max_pool2d", (3, 64, 62), (2, 2), {}),
+        ("avg_pool2d", (3, 64, 131), (3, 2, 1), {}),
+        ("avg_pool2d", (40, 63, 3), (2, 2), {"data_format": "channels_last", "dtype": "uint8"}),
+        ("max_pool1d", (3, 7, 1000), (3, 2), {}),
+    ],
+)
+def test_results_past_the_caches(monkeypatch, function, shape, window, arguments):
+    """Many results take another way to memory; that changes no bit, and nothing beside them."""
+    from gpupool.backends import cpu, cpu_windows
+
+    rng = np.random.default_rng(3)
+    x = rng.integers(0, 256, shape).astype("uint8" if "dtype" in arguments else "float32")
+    results = []
+    for limit in (1 << 60, 0):
+        monkeypatch.setattr(cpu_windows, "STREAMED", limit)
+        monkeypatch.setattr(cpu, "_calls", {})
+        y = getattr(gp, function)(x, *window, **arguments)
+        for offset in (0, 1, 5):  # elements before the result, whose first cache line then begins anywhere
+            memory = np.full(y.size + 40, 77, y.dtype)
+            out = memory[offset : offset + y.size].reshape(y.shape)
+            getattr(gp, function)(x, *window, **arguments, out=out)
+            np.testing.assert_array_equal(out, y)
+            assert (memory[:offset] == 77).all()
+            assert (memory[offset + y.size :] == 77).all()
+        results.append(y)
+    np.testing.assert_array_equal(*results)
+    streams = [op for call in cpu._calls.values() for op in streamed(call)]
+    assert streams, "no result was written past the caches"
+
+
+def streamed(call):
+    """The passes of a call that write past the caches."""
+    from gpupool.kernels.cpu.memory import stream_function
+
+    address = stream_function()
+    return [word for stage in call.stages for word in stage[5] if word == address]

@@ -267,7 +267,7 @@ def is_down_first(g: Geometry, types: Types) -> bool:
     axes = (g.h, g.w)
     inside = all(a.before == 0 and (a.out - 1) * a.s + extent(a.k, a.d) <= a.n for a in axes)
     small = all(1 < a.k <= TAPS for a in axes) and extent(g.w.k, g.w.d) <= g.w.s and g.d.k == 1
-    return inside and small and unordered(types.red, types.acc) == types.red
+    return inside and small and type(unordered(types.red, types.acc)) is type(types.red)
 
 
 def is_direct(g: Geometry, types: Types) -> bool:

@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic, overload, register_jitable
 
-from .. import codecs, exact, extremes, means, point, ranks, window
+from .. import codecs, exact, extremes, integer_means, point, ranks, window
 from ..window import Axis, Batch, Geometry
 from .cache import KernelCache, closure_key
 
@@ -29,8 +29,8 @@ SHARED = (
     exact.divide_exact,
     exact.mean_exact,
     exact.round_exact,
-    means.shift_of,
-    means.nearest_even,
+    integer_means.shift_of,
+    integer_means.nearest_even,
     point.reduce_row,
     point.reduce_spans,
     point.reduce_window,

@@ -6,7 +6,6 @@ import numpy as np
 from llvmlite import ir
 from llvmlite.binding import get_host_cpu_features
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .jit import c_function, pointer
@@ -36,7 +35,7 @@ def prefetch(typingctx, address):
     def generate(context, builder, signature, args):
         word, place = ir.IntType(32), ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [place, word, word, word])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        function = builder.module.declare_intrinsic("llvm.prefetch", [place], kind)
         builder.call(function, [builder.inttoptr(args[0], place), word(0), word(2), word(1)])
         return context.get_dummy_value()
 
