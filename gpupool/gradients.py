@@ -9,9 +9,10 @@ import numpy as np
 from .dtypes import is_float
 from .jobs import INT64, Job, JobPlan, Operand, check_operand
 from .operators import operator_of
-from .plan import make_plan
+from .plan import Plan, make_plan, offset_dtype
 from .request import Request, fail
 
+TAKEN = "taken"  # the kind of engines that take offsets
 OWN = "own"  # the extra of a job whose indices need no check, because they were found here
 
 
@@ -34,11 +35,28 @@ def plan_gradient(job: Job, operands: tuple[Operand, ...]) -> JobPlan:
         fail(request, TypeError(f"dtype must be a floating dtype to have a gradient, got {forward.out_dtype}"))
     check_operand(job, 0, grad, forward.out_shape, forward.out_dtype)
     if len(operands) == 3:
-        third = INT64 if job.kind == "chosen" else accumulator(grad.dtype, x.dtype)
+        third = positions_dtype(job, forward, operands[2]) if job.kind == "chosen" else accumulator(grad.dtype, x.dtype)
         check_operand(job, 2, operands[2], forward.out_shape, third)
-    return JobPlan(
-        job, forward, ("y", "x", "y")[: len(operands)], tuple(o.dtype for o in operands), x.shape, x.dtype, "x", 1
-    )
+    sides, dtypes = ("y", "x", "y")[: len(operands)], tuple(o.dtype for o in operands)
+    engine = TAKEN if dtypes[-1].kind == "u" else ""
+    return JobPlan(job, forward, sides, dtypes, x.shape, x.dtype, "x", 1, engine)
+
+
+def positions_dtype(job: Job, forward: Plan, indices: Operand) -> np.dtype:
+    """The dtype that indices must have: int64 of flat ones, or an unsigned one of offsets in windows that slide."""
+    if indices.dtype.kind != "u":
+        return INT64
+    if not offsets_exist(forward):
+        fail(job.request, TypeError(f"indices must have dtype int64 for these windows, got {indices.dtype}"))
+    try:
+        return offset_dtype(forward.pooled)
+    except ValueError as error:
+        fail(job.request, error)
+
+
+def offsets_exist(forward: Plan) -> bool:
+    """Whether a window's elements have numbers: it slides, and is given by its taps."""
+    return forward.request.window is not None and forward.request.output_size is None
 
 
 def norms_request(request: Request, grad: Any, x: Any) -> Request:

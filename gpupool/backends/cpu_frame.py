@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpupool.axes import PooledAxis
 from gpupool.geometry import memory_order
 from gpupool.jobs import JobPlan
-from gpupool.kernels.cpu.frame import FRAME, fill_adaptive_tables, fill_tables
+from gpupool.kernels.cpu.frame import FRAME, Frame, fill_adaptive_tables, fill_tables
 from gpupool.kernels.window import Sliding
 from gpupool.request import fail
 
@@ -84,6 +85,13 @@ def make_frame(form: Form, plan: JobPlan) -> np.ndarray:
     divisor = request.divisor_override or 0
     packed[:FRAME] = (form.x[0], form.x[4], *form.x[1:4], *form.y[1:4], *steps, divisor, *tables)
     return packed
+
+
+def tap_distances(axes: list[PooledAxis], f: Frame) -> np.ndarray:
+    """How far each tap of a window lies from its first, in elements of the input's plane."""
+    d, h, w = axes
+    taps = np.indices((d.k, h.k, w.k)).reshape(3, -1)
+    return (((taps[0] * d.d * f.h + taps[1] * h.d) * f.w + taps[2] * w.d) * f.inner).astype(np.int32)
 
 
 def check_memory(plan: JobPlan, arrays: tuple[np.ndarray, ...], out: np.ndarray) -> None:

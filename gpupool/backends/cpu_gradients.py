@@ -28,7 +28,7 @@ from gpupool.threads import PIECES_PER_THREAD, get_num_threads, run_pieces
 
 from .cpu import SERIAL_ELEMENTS, payload
 from .cpu import run as run_pooling
-from .cpu_frame import Form
+from .cpu_frame import Form, tap_distances
 
 MOST_TAPS = 8  # along a row, up to which they are found in one vector pass
 MOST_BLOCK = 16  # taps of a window whose rows are found in one pass, too
@@ -176,9 +176,7 @@ def make_choosing(f: Frame, plan: JobPlan, types: tuple[np.dtype, ...]) -> tuple
     d, h, w = axes
     inside = min(w.out, -(-w.before // w.s))
     beyond = min(w.out, max(inside, (w.n - extent(w.k, w.d) + w.before) // w.s + 1))
-    taps = np.indices((d.k, h.k, w.k)).reshape(3, -1)
-    offsets = ((taps[0] * d.d * f.h + taps[1] * h.d) * f.w + taps[2] * w.d) * f.inner
-    offsets = offsets.astype(np.int32)
+    offsets = tap_distances(axes, f)
     g_type, x_type, acc, best = types
     block = int(h.k > 1 and h.k * w.k <= MOST_BLOCK)
     windows = [v for a in axes for v in (a.k, a.s, a.d, a.before)]
