@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,8 @@ import numpy as np
 from .dtypes import is_float
 from .jobs import INT64, Job, JobPlan, Operand, check_operand
 from .operators import operator_of
-from .plan import Plan, make_plan, offset_dtype
-from .request import Request, fail
+from .plan import MOST_TAPS, Plan, make_plan, offset_dtype
+from .request import OFFSETS, Request, fail
 
 TAKEN = "taken"  # the kind of engines that take offsets
 OWN = "own"  # the extra of a job whose indices need no check, because they were found here
@@ -46,7 +48,7 @@ def positions_dtype(job: Job, forward: Plan, indices: Operand) -> np.dtype:
     """The dtype that indices must have: int64 of flat ones, or an unsigned one of offsets in windows that slide."""
     if indices.dtype.kind != "u":
         return INT64
-    if not offsets_exist(forward):
+    if not offsets_exist(job.request):
         fail(job.request, TypeError(f"indices must have dtype int64 for these windows, got {indices.dtype}"))
     try:
         return offset_dtype(forward.pooled)
@@ -54,9 +56,16 @@ def positions_dtype(job: Job, forward: Plan, indices: Operand) -> np.dtype:
         fail(job.request, error)
 
 
-def offsets_exist(forward: Plan) -> bool:
+def offsets_exist(request: Request) -> bool:
     """Whether a window's elements have numbers: it slides, and is given by its taps."""
-    return forward.request.window is not None and forward.request.output_size is None
+    return request.window is not None and request.output_size is None
+
+
+@functools.lru_cache(1024)
+def positions_request(request: Request, shape: tuple[int, ...], dtype: np.dtype) -> Request:
+    """The pooling that says which elements were chosen, in as few bytes as it can."""
+    taps = math.prod(a.k for a in make_plan(request, shape, dtype).pooled)
+    return request._replace(indices=OFFSETS) if offsets_exist(request) and taps <= MOST_TAPS else request
 
 
 def norms_request(request: Request, grad: Any, x: Any) -> Request:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-
 OFFSETS = "offsets"  # the other positions than flat indices: numbers of taps in their windows
 
 

@@ -54,7 +54,9 @@ def work(g: Geometry) -> int:
 def choose_engine(
     g: Geometry, kinds: tuple[np.dtype, np.dtype], codecs: tuple[Any, Any], red: Any, where: np.dtype | None, rule: Any
 ) -> Choice:
-    """The engine for this geometry; `kinds` are the payload dtypes of x and y, `codecs` their codecs, `where` positions'.
+    """The engine for this geometry; `kinds` are the payload dtypes of x and y, `codecs` their codecs.
+
+    `where` is the dtype of positions, None where none are asked for.
 
     Strides have no part in it: whatever the layout, taps combine in one order.
     """

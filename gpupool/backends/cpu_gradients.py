@@ -173,7 +173,7 @@ def choose_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
 def make_choosing(f: Frame, plan: JobPlan, types: tuple[np.dtype, ...]) -> tuple[Choosing, np.ndarray]:
     """The windows as that engine wants them, and the table of tap distances that it points to."""
     axes = [PooledAxis(0, 1, 1, 1, 1, 1, 0, 0)] * (3 - len(plan.pooled)) + list(plan.pooled)
-    d, h, w = axes
+    h, w = axes[1:]
     inside = min(w.out, -(-w.before // w.s))
     beyond = min(w.out, max(inside, (w.n - extent(w.k, w.d) + w.before) // w.s + 1))
     offsets = tap_distances(axes, f)

@@ -31,10 +31,10 @@ def give_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     distances = tap_distances(axes, f)
     codecs = input_codec(plan.dtypes[0]), input_codec(plan.out_dtype)
     lines = givers(g_type, acc, codecs[0], x_type, codecs[1], acc.type(0))
-    z = Giving(
+    z = Giving._make((
         *[v for a in axes for v in (a.k, a.s, a.before)], g_type.itemsize, taken.itemsize, x_type.itemsize,
         acc.itemsize, int(acc == x_type), distances.ctypes.data, *(jit.c_function(p) for p in (widener(taken), *lines)),
-    )  # fmt: skip
+    ))  # fmt: skip
     numbers = np.array(z, np.int64)
     check = jit.compiled(check_taken, (0,) * 6, (taken,))
     entry = jit.compiled(give_taken, (0,) * 8, ())

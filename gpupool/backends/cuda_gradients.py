@@ -87,17 +87,22 @@ def powers(plan: JobPlan) -> Steps:
 FLAGS = Scratch((2,), INT64, "own")
 
 
-def run_checked(call: Any, stream: int, addresses: list[int]) -> None:
-    """The check of the indices, whose flags are the first scratch memory, and then all other kernels."""
+def read_flags(call: Any, stream: int, addresses: list[int]) -> list[int]:
+    """What the first kernel left in the flags, the first scratch memory; -1 is nothing, or not to be read."""
     at = len(call.plan.sides) + 1
     fill_bytes(addresses[at], 2 * INT64.itemsize, 0xFF, stream)
     call.launch(0, stream, addresses)
     flags = read_back(addresses[at], 2 * INT64.itemsize, stream)
-    if flags is not None:
-        beyond, below = np.frombuffer(flags, np.int64).tolist()
-        if beyond >= 0 or below >= 0:
-            limit = math.prod(a.n for a in call.plan.pooled)
-            raise index_error(call.plan, beyond if beyond >= 0 else -1 - below, limit)
+    return [-1, -1] if flags is None else np.frombuffer(flags, np.int64).tolist()
+
+
+def run_checked(call: Any, stream: int, addresses: list[int]) -> None:
+    """The check of the indices, and then all other kernels."""
+    at = len(call.plan.sides) + 1
+    beyond, below = read_flags(call, stream, addresses)
+    if beyond >= 0 or below >= 0:
+        limit = math.prod(a.n for a in call.plan.pooled)
+        raise index_error(call.plan, beyond if beyond >= 0 else -1 - below, limit)
     for number, scratch in enumerate(call.scratch[1:], 1):
         size = math.prod(scratch.shape) * scratch.dtype.itemsize
         fill_bytes(addresses[at + number], size, 0xFF, stream)

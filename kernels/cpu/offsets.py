@@ -134,7 +134,7 @@ def give_taken(g, taken, out, frame, packed, bands, start, stop):
 @called
 def worst_tap(t, windows, f, kw, taps_d, taps_h):
     """The largest tap of these windows of a row that is none of their elements, -1 where all are elements'."""
-    d0, d1, kd = taps_d
+    d0, d1 = taps_d
     h0, h1, kh = taps_h
     ends, inner, worst = pointer(f.taps_w, INT64), f.inner, np.int64(-1)
     for o in range(windows[0], windows[1]):
@@ -162,14 +162,14 @@ def whole_windows(f, kw):
 
 @kernel
 def check_taken(taken_at, frame, packed, start, stop, found_at, o_type):
-    """The largest tap of output rows start .. stop - 1 that is none of its window's elements, at `found_at`, else -1."""
+    """Leave the largest tap of output rows start .. stop - 1 that is none of its window's elements, or -1."""
     f, z = unpack_frame(frame), unpack_giving(packed)
     found, d_ends, h_ends = pointer(found_at, INT64), pointer(f.taps_d, INT64), pointer(f.taps_h, INT64)
     first, last = whole_windows(f, z.kw)
     worst = np.int64(-1)
     for row in range(start, stop):
         od, oh = row // f.oh % f.od, row % f.oh
-        taps_d = d_ends[f.od + od], d_ends[2 * f.od + od], z.kd
+        taps_d = d_ends[f.od + od], d_ends[2 * f.od + od]
         taps_h = h_ends[f.oh + oh], h_ends[2 * f.oh + oh], z.kh
         t = pointer(taken_at + row * f.ow * f.inner * z.o_item, o_type)
         inside, beyond = first, last

@@ -145,7 +145,7 @@ def memory_type(kernel: Kernel, name: str) -> Any:
     if name in ("x", "y"):
         return Memory(getattr(types, kernel.x_type if name == "x" else kernel.y_type), name == "x")
     if name == "where":
-        return Memory(types.int64, False)
+        return Memory(from_dtype(np.dtype(dict(kernel.constants).get("INDEX", np.int64))), False)
     part = dict(kernel.constants)[{"part0": "ACC0", "part1": "ACC1"}[name]]
     return Memory(from_dtype(np.dtype(part)), "y" in kernel.pointers)
 
