@@ -15,7 +15,6 @@ from .plan import MOST_TAPS, Plan, make_plan, offset_dtype
 from .request import OFFSETS, Request, fail
 
 TAKEN = "taken"  # the kind of engines that take offsets
-OWN = "own"  # the extra of a job whose indices need no check, because they were found here
 
 
 def kind_of(request: Request) -> str:
@@ -27,11 +26,7 @@ def plan_gradient(job: Job, operands: tuple[Operand, ...]) -> JobPlan:
     """grad_output, x and perhaps indices: a result like x."""
     grad, x = operands[0], operands[1]
     request = job.request
-    if not is_float(x.dtype):
-        fail(
-            request,
-            TypeError(f"x must be float16, bfloat16, float32 or float64 to have a gradient, got dtype {x.dtype}"),
-        )
+    check_float(request, x.dtype)
     forward = make_plan(request, x.shape, x.dtype)
     if not is_float(forward.out_dtype):
         fail(request, TypeError(f"dtype must be a floating dtype to have a gradient, got {forward.out_dtype}"))
@@ -42,6 +37,14 @@ def plan_gradient(job: Job, operands: tuple[Operand, ...]) -> JobPlan:
     sides, dtypes = ("y", "x", "y")[: len(operands)], tuple(o.dtype for o in operands)
     engine = TAKEN if dtypes[-1].kind == "u" else ""
     return JobPlan(job, forward, sides, dtypes, x.shape, x.dtype, "x", 1, engine)
+
+
+def check_float(request: Request, dtype: np.dtype) -> None:
+    """What has a gradient is made of floats."""
+    if not is_float(dtype):
+        fail(
+            request, TypeError(f"x must be float16, bfloat16, float32 or float64 to have a gradient, got dtype {dtype}")
+        )
 
 
 def positions_dtype(job: Job, forward: Plan, indices: Operand) -> np.dtype:

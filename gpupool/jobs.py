@@ -36,6 +36,7 @@ class Job(NamedTuple):
     make_plan: Callable[[Job, tuple[Operand, ...]], JobPlan]
     extra: Any = None
     host: bool = False  # whether operands after the first may be NumPy arrays where the first is on a device
+    own: bool = False  # whether the last operand was found here: no check is needed
 
 
 class JobPlan(NamedTuple):

@@ -10,8 +10,8 @@ import numpy as np
 from gpupool.axes import PooledAxis
 from gpupool.geometry import memory_order
 from gpupool.jobs import JobPlan
-from gpupool.kernels.cpu.frame import FRAME, Frame, fill_adaptive_tables, fill_tables
-from gpupool.kernels.window import Sliding
+from gpupool.kernels.cpu.frame import FRAME, Frame, fill_adaptive_tables, fill_fractional_tables, fill_tables
+from gpupool.kernels.window import Fractional, Sliding
 from gpupool.request import fail
 
 from .cpu import shares_memory
@@ -78,7 +78,9 @@ def make_frame(form: Form, plan: JobPlan) -> np.ndarray:
             counted = (-a.before, a.n + a.after) if request.count_include_pad else (0, a.n)
             window = (a.k, a.s, a.d, a.before, *counted)
         steps.append(window[2] // math.gcd(window[1], window[2]))
-        if i >= missing and not isinstance(plan.forward.rule, Sliding):
+        if i >= missing and isinstance(plan.forward.rule, Fractional):
+            fill_fractional_tables(n, out, axes[i - missing].k, first, count)
+        elif i >= missing and not isinstance(plan.forward.rule, Sliding):
             fill_adaptive_tables(n, out, first, count, divisors)
         else:
             fill_tables(n, out, *window, first, count, divisors)

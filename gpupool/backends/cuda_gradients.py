@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.backends.cuda_jobs import Stage, fill_bytes, make_axes, read_back
-from gpupool.gradients import OWN, accumulator, exponent_of
+from gpupool.gradients import accumulator, exponent_of
 from gpupool.jobs import INT64, JobPlan, index_error
 from gpupool.kernels.cuda.gather import gather_chosen, gather_powers, gather_sums
 from gpupool.kernels.cuda.unpool import check_indices, claim, unpool, unpool_back
@@ -68,7 +68,7 @@ def chosen(plan: JobPlan) -> Steps:
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     codecs = (plan.dtypes[0], plan.out_dtype)
     gather = Stage(gather_chosen, (0, 2, 3), 1, "x", (("ACC", acc.type),), codecs)
-    if plan.job.extra == OWN:
+    if plan.job.own:
         return Steps([gather], [], run_first)
     return Steps([Stage(check_indices, (2, 4), 1, "y"), gather], [FLAGS], run_checked)
 

@@ -25,7 +25,7 @@ from gpupool.backends.cuda_jobs import (
 )
 from gpupool.backends.cuda_launch import SIMULATED
 from gpupool.geometry import contiguous_strides, lowest, memory_order, span
-from gpupool.gradients import OWN, norms_request, positions_request
+from gpupool.gradients import norms_request, positions_request
 from gpupool.jobs import Job, JobPlan, Operand, check_out
 from gpupool.request import fail
 
@@ -143,10 +143,10 @@ def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
     if job.kind == "chosen" and len(arrays) == 2 and library(arrays[1]) is lib:
         x = lib.view(arrays[1])
         arrays = (*arrays, cuda.run(arrays[1], positions_request(job.request, x.shape, x.dtype))[1])
-        job = job._replace(operands=(*job.operands, "indices"), extra=OWN)
+        job = job._replace(operands=(*job.operands, "indices"), own=True)
     if job.kind == "powers" and library(arrays[1]) is lib:
         arrays = (*arrays, cuda.run(arrays[1], norms_request(job.request, lib.view(arrays[0]), lib.view(arrays[1]))))
-        job = job._replace(operands=(*job.operands, "norms"), extra=OWN)
+        job = job._replace(operands=(*job.operands, "norms"), own=True)
     views: list[View] = []
     for name, a in zip(job.operands, arrays, strict=True):
         if job.host and views and type(a) is np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gpupool.backends.cuda_gradients import FLAGS, Steps, read_flags, run_first
 from gpupool.backends.cuda_jobs import Stage, make_axes
-from gpupool.gradients import OWN, TAKEN, accumulator
+from gpupool.gradients import TAKEN, accumulator
 from gpupool.jobs import JobPlan, offset_error
 from gpupool.kernels.cuda.offsets import check_taken, gather_taken
 
@@ -25,7 +25,7 @@ def taken(plan: JobPlan) -> Steps:
     dilated = any(a.d > 1 for a in make_axes(plan))
     constants = (("ACC", accumulator(plan.dtypes[0], plan.out_dtype).type), ("DILATED", dilated))
     gather = Stage(gather_taken, (0, 2, 3), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))
-    if plan.job.extra == OWN:
+    if plan.job.own:
         return Steps([gather], [], run_first)
     return Steps([Stage(check_taken, (2, 4), 1, "y"), gather], [FLAGS], run_taken)
 

@@ -34,6 +34,13 @@ def maximum_of(dtype, shape, small):
     return Job(request, "chosen", ("g", "x", "indices"), plan_gradient), operands
 
 
+def offsets_of(dtype, shape, small, k=3, dilation=1, taken=np.uint8):
+    """The gradient of maxima with stride 2, from offsets."""
+    request = whole.extreme_request("max", "max", 2, (k, 2, k // 2, dilation), False, True, "omit", "channels_first")
+    operands = [Operand(small, dtype), Operand(shape, dtype), Operand(small, np.dtype(taken))]
+    return Job(request, "chosen", ("g", "x", "indices"), plan_gradient), operands
+
+
 def norm_of(dtype, shape, small, p=3.0):
     """The gradient of 3x3 norms with stride 2."""
     request = whole.window_request("lp", "lp", 2, (3, 2, 1, 1), False, "channels_first", None, "propagate", p)
@@ -67,7 +74,7 @@ def fractional_of(dtype, shape, small, kind="fractional", samples=np.float32):
 def kernels_of(job, operands):
     """The kernels of a job on C-contiguous arrays."""
     plan = job.make_plan(job, tuple(operands))
-    steps = ENGINES[job.kind](plan)
+    steps = ENGINES[plan.kind](plan)
     arrays = [*operands, Operand(plan.out_shape, plan.out_dtype), *(Operand(s.shape, s.dtype) for s in steps.scratch)]
     memories = [Memory(a.shape, contiguous_strides(a.shape, tuple(range(len(a.shape)))), a.dtype) for a in arrays]
     return [one.kernel for one in lay_out(plan, steps, memories)[1]]
@@ -82,6 +89,12 @@ CASES += [
     (maximum_of, FLOATS[1], HUGE, (3, 35000, 20000), {}),
 ]
 CASES += [(average_of, FLOATS[1], LARGE, (16, 64, 55, 55), {"dilation": 2})]
+CASES += [(offsets_of, dtype, LARGE, SMALL, {}) for dtype in FLOATS]
+CASES += [
+    (offsets_of, FLOATS[1], LARGE, (16, 64, 55, 55), {"dilation": 2}),
+    (offsets_of, FLOATS[1], LARGE, SMALL, {"k": 17, "taken": np.uint16}),
+    (offsets_of, FLOATS[1], HUGE, (3, 35000, 20000), {}),
+]
 CASES += [(fractional_of, dtype, LARGE, SMALL, {}) for dtype in (*FLOATS, np.dtype(np.uint8))]
 CASES += [
     (fractional_of, FLOATS[1], LARGE, SMALL, {"kind": WHERE, "samples": np.float64}),
@@ -111,6 +124,8 @@ def test_every_kernel_is_compiled():
         "gather_sums",
         "gather_chosen",
         "gather_powers",
+        "gather_taken",
+        "check_taken",
         "check_indices",
         "claim",
         "unpool",
