@@ -9,14 +9,13 @@ import numpy as np
 from gpupool.kernels.window import Fractional
 
 from .axes import PooledAxis, per_axis, pooled_axes, pooled_shape
-from .dtypes import check_real
-from .gradients import check_float
+from .dtypes import check_real, is_float
+from .gradients import accumulator, check_float
 from .jobs import INT64, Job, JobPlan, Operand, check_operand
 from .plan import Plan
 from .request import fail
 
 WHERE = "fractional_where"  # the kind of the job that gives positions; "fractional" gives the elements
-SAMPLES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def lengths(job: Job, n: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -46,8 +45,9 @@ def ratios(ratio: Any, axes: tuple[int, ...]) -> tuple[float, ...]:
 
 def check_samples(job: Job, samples: Operand, leading: tuple[int, ...], count: int) -> None:
     """One number of each plane for each axis; leading axes of length 1 may be left out, or be there."""
-    if samples.dtype not in SAMPLES:
-        fail(job.request, TypeError(f"_random_samples must have dtype float32 or float64, got {samples.dtype}"))
+    if not is_float(samples.dtype):
+        allowed = "float16, bfloat16, float32 or float64"
+        fail(job.request, TypeError(f"_random_samples must have dtype {allowed}, got {samples.dtype}"))
 
     def plain(shape: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(n for n in shape if n != 1)
@@ -98,6 +98,11 @@ def plan_fractional_gradient(job: Job, operands: tuple[Operand, ...]) -> JobPlan
     check_operand(job, 0, operands[0], forward.out_shape, x.dtype)
     check_operand(job, 2, operands[2], forward.out_shape, INT64)
     return JobPlan(job, forward, ("y", "x", "y"), (x.dtype, x.dtype, INT64), x.shape, x.dtype, "x", 1)
+
+
+def sample_type(plan: JobPlan) -> np.dtype:
+    """The type in which starts are computed: the samples' own, float32 for halves."""
+    return accumulator(plan.dtypes[1])
 
 
 def sample_column(plan: JobPlan, i: int) -> int:

@@ -184,7 +184,7 @@ def adaptive_longest(n, out):
 
 
 class Fractional(NamedTuple):
-    """Windows of k elements at random distances: samples say where exactly, so kernels are told, and this only plans."""
+    """Windows of k elements at random distances. Where exactly only samples say: this row is for gradients."""
 
     @staticmethod
     def reach(a):

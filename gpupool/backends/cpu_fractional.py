@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gpupool.fractional import WHERE, sample_column
+from gpupool.fractional import WHERE, sample_column, sample_type
 from gpupool.geometry import NO_AXIS, NO_BATCH
 from gpupool.jobs import JobPlan
 from gpupool.kernels.cpu import jit
@@ -24,7 +24,7 @@ def starts_of(plan: JobPlan, form: Form, samples: np.ndarray) -> np.ndarray:
     """The first positions of all windows of D, H and W, of each plane in the kernels' order."""
     pooled = [a.axis for a in plan.pooled]
     batch = [a for a in range(len(plan.forward.shape)) if a not in pooled]
-    u = samples.reshape(*(plan.forward.shape[a] for a in batch), len(pooled))
+    u = samples.astype(sample_type(plan)).reshape(*(plan.forward.shape[a] for a in batch), len(pooled))
     order = [batch.index(a) for a in form.order if a in batch]
     u = u.transpose(*order, len(batch)).reshape(-1, len(pooled))
     u = np.where(abs(u) < LARGEST_SAMPLE, u, u.dtype.type(0))

@@ -24,6 +24,7 @@ from gpupool.backends.cuda_jobs import (
     write_bytes,
 )
 from gpupool.backends.cuda_launch import SIMULATED
+from gpupool.dtypes import is_float
 from gpupool.geometry import contiguous_strides, lowest, memory_order, span
 from gpupool.gradients import norms_request, positions_request
 from gpupool.jobs import Job, JobPlan, Operand, check_out
@@ -177,7 +178,7 @@ def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
 
 def uploaded(lib: Library, like: Any, device: int | None, host: np.ndarray) -> View:
     """A small NumPy array's copy on the device, made on the caller's stream."""
-    if host.dtype.kind != "f" or host.ndim == 0 or host.size == 0:  # the plan refuses it, or nothing is read
+    if not is_float(host.dtype) or host.ndim == 0 or host.size == 0:  # the plan refuses it, or nothing is read
         return View(host.shape, host.strides, host.dtype, 0, device)
     host = np.ascontiguousarray(host)
     with usable(device):

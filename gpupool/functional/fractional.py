@@ -105,7 +105,7 @@ def fractional_max_pool2d(
         Length of the result along H and W, in elements; at most ``n - kernel_size + 1``.
     output_ratio : float or (float, float), optional
         The same as a share of the input's length, between 0 and 1, where there is no `output_size`.
-    _random_samples : array of float32 or float64, shape (N, C, 2), optional
+    _random_samples : array of floats, shape (N, C, 2), optional
         For each plane the samples of W and of H, usually in [0, 1): of x's library, or of NumPy. Its leading axes are
         x's, but for those of length 1.
     seed : int or anything else that NumPy's default generator takes, optional
@@ -124,8 +124,9 @@ def fractional_max_pool2d(
     Notes
     -----
     B. Graham, Fractional Max-Pooling, https://arxiv.org/abs/1412.6071. Window ``i`` of ``o`` begins at
-    ``int((i + u) * a) - int(u * a)`` with ``a = (n - kernel_size) / (o - 1)``, in the samples' dtype, and the last one
-    ends with the input: PyTorch's rule. A sample that is not finite, or beyond 2**20, counts as 0.
+    ``int((i + u) * a) - int(u * a)`` with ``a = (n - kernel_size) / (o - 1)``, in the samples' dtype (float32 for half
+    types), and the last one ends with the input: PyTorch's rule on a GPU; its CPU rounds
+    each step to half types. A sample that is not finite, or beyond 2**20, counts as 0.
 
     Examples
     --------
