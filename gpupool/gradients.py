@@ -19,7 +19,14 @@ TAKEN = "taken"  # the kind of engines that take offsets
 
 def kind_of(request: Request) -> str:
     """Which engines compute the gradient of this pooling."""
-    return operator_of(request.op).gradient
+    row = operator_of(request.op)
+    return row.known if row.known and request.nan_policy == "omit" else row.gradient
+
+
+def divides(plan: JobPlan) -> bool:
+    """Whether engines of sums still have to divide; where NaN is omitted, each window was divided before."""
+    row = operator_of(plan.request.op)
+    return row.divides and plan.kind != row.known
 
 
 def plan_gradient(job: Job, operands: tuple[Operand, ...]) -> JobPlan:

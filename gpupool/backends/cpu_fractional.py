@@ -8,15 +8,14 @@ from collections.abc import Callable
 import numpy as np
 
 from gpupool.fractional import WHERE, sample_column, sample_type
-from gpupool.geometry import NO_AXIS, NO_BATCH
 from gpupool.jobs import JobPlan
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.fractional import fractional, fractional_where
-from gpupool.kernels.window import LARGEST_SAMPLE, Axis, Batch, Geometry, fractional_offset
+from gpupool.kernels.window import LARGEST_SAMPLE, fractional_offset
 from gpupool.plan import choose
 
 from .cpu import payload
-from .cpu_frame import Form
+from .cpu_frame import Form, dense_geometry
 from .cpu_gradients import Runner, launch
 
 
@@ -38,17 +37,6 @@ def starts_of(plan: JobPlan, form: Form, samples: np.ndarray) -> np.ndarray:
             found[:, :-1] = np.clip(fractional_offset(sample, step, numbers), 0, last)
         tables.append(found)
     return np.ascontiguousarray(np.concatenate(tables, axis=1))
-
-
-def dense_geometry(plan: JobPlan, form: Form) -> Geometry:
-    """Dense arrays (outer, D, H, W, inner)."""
-    axes = [NO_AXIS] * (3 - len(plan.pooled))
-    axes += [Axis(a.n, a.out, a.k, 1, 1, 0, 0, a.n, 0, 0) for a in plan.pooled]
-    xs = ys = form.x[4]
-    for i in (2, 1, 0):
-        axes[i] = axes[i]._replace(xs=xs, ys=ys)
-        xs, ys = xs * axes[i].n, ys * axes[i].out
-    return Geometry(Batch(form.x[0], xs, ys), NO_BATCH, Batch(form.x[4], 1, 1), axes[0], axes[1], axes[2], 1)
 
 
 def fractional_engine(plan: JobPlan, form: Form, _frame: np.ndarray) -> Runner:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.axes import PooledAxis
-from gpupool.geometry import memory_order
+from gpupool.geometry import NO_AXIS, NO_BATCH, make_axis, memory_order
 from gpupool.jobs import JobPlan
 from gpupool.kernels.cpu.frame import FRAME, Frame, fill_adaptive_tables, fill_fractional_tables, fill_tables
-from gpupool.kernels.window import Fractional, Sliding
+from gpupool.kernels.window import Batch, Fractional, Geometry, Sliding
 from gpupool.request import fail
 
 from .cpu import shares_memory
@@ -87,6 +87,17 @@ def make_frame(form: Form, plan: JobPlan) -> np.ndarray:
     divisor = request.divisor_override or 0
     packed[:FRAME] = (form.x[0], form.x[4], *form.x[1:4], *form.y[1:4], *steps, divisor, *tables)
     return packed
+
+
+def dense_geometry(plan: JobPlan, form: Form) -> Geometry:
+    """Dense arrays (outer, D, H, W, inner) as the point engine sees them."""
+    axes = [NO_AXIS] * (3 - len(plan.pooled)) + [make_axis(plan.forward, a, 0, 0) for a in plan.pooled]
+    xs = ys = form.x[4]
+    for i in (2, 1, 0):
+        axes[i] = axes[i]._replace(xs=xs, ys=ys)
+        xs, ys = xs * axes[i].n, ys * axes[i].out
+    divisor = plan.request.divisor_override or 0
+    return Geometry(Batch(form.x[0], xs, ys), NO_BATCH, Batch(form.x[4], 1, 1), axes[0], axes[1], axes[2], divisor)
 
 
 def tap_distances(axes: list[PooledAxis], f: Frame) -> np.ndarray:

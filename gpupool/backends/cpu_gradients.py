@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpupool.axes import PooledAxis
-from gpupool.gradients import accumulator, exponent_of
+from gpupool.gradients import accumulator, divides, exponent_of
 from gpupool.jobs import JobPlan, index_error
 from gpupool.kernels.codecs import Plain, input_codec
 from gpupool.kernels.cpu import jit
@@ -22,7 +22,6 @@ from gpupool.kernels.cpu.scatter import chosen, chosen_wide, extremes, unpool, u
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
 from gpupool.kernels.window import Sliding, extent
-from gpupool.operators import operator_of
 from gpupool.plan import choose
 from gpupool.threads import PIECES_PER_THREAD, get_num_threads, run_pieces
 
@@ -67,7 +66,7 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
     last = plan.pooled[-1] if plan.pooled else None
     k, s, d, before = (last.k, last.s, last.d, last.before) if last else (1, 1, 1, 0)
     taps = packed[FRAME + 2 * f.d + 3 * f.od + 2 * f.h + 3 * f.oh + 2 * f.w :][: f.ow]
-    averages = int(operator_of(plan.request.op).divides)
+    averages = int(divides(plan))
     uniform = int(taps[0]) if len(taps) and (taps == taps[0]).all() else 0
     if not averages:
         uniform = 1

@@ -17,7 +17,8 @@ def fractional_steps(plan: JobPlan) -> Steps:
     """One kernel: x, samples, the result."""
     columns = [0] * (3 - len(plan.pooled)) + [sample_column(plan, i) for i in range(len(plan.pooled))]
     constants = (
-        ("SAMPLE", sample_type(plan).type), ("SAMPLE_CODEC", input_codec(plan.dtypes[1])), ("COLUMN_D", columns[0]), ("COLUMN_H", columns[1]), ("COLUMN_W", columns[2]),
+        ("SAMPLE", sample_type(plan).type), ("SAMPLE_CODEC", input_codec(plan.dtypes[1])),
+        ("COLUMN_D", columns[0]), ("COLUMN_H", columns[1]), ("COLUMN_W", columns[2]),
     )  # fmt: skip
     engine = fractional_where if plan.job.kind == WHERE else fractional
     red = choose(plan.forward, wide=False)[0]

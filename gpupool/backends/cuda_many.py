@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda, cuda_fractional, cuda_gradients, cuda_offsets
+from gpupool.backends import cuda, cuda_fractional, cuda_gradients, cuda_known, cuda_offsets
 from gpupool.backends.cuda import checked, flat_memory, loose, overlap, unaligned, usable
 from gpupool.backends.cuda_arrays import Library, View, library
 from gpupool.backends.cuda_gradients import Scratch, Steps
@@ -30,7 +30,7 @@ from gpupool.gradients import norms_request, positions_request
 from gpupool.jobs import Job, JobPlan, Operand, check_out
 from gpupool.request import fail
 
-ENGINES = cuda_gradients.ENGINES | cuda_fractional.ENGINES | cuda_offsets.ENGINES
+ENGINES = cuda_gradients.ENGINES | cuda_fractional.ENGINES | cuda_offsets.ENGINES | cuda_known.ENGINES
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
 
 _calls: dict[tuple, Call] = {}

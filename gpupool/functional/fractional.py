@@ -125,8 +125,8 @@ def fractional_max_pool2d(
     -----
     B. Graham, Fractional Max-Pooling, https://arxiv.org/abs/1412.6071. Window ``i`` of ``o`` begins at
     ``int((i + u) * a) - int(u * a)`` with ``a = (n - kernel_size) / (o - 1)``, in the samples' dtype (float32 for half
-    types), and the last one ends with the input: PyTorch's rule on a GPU; its CPU rounds
-    each step to half types. A sample that is not finite, or beyond 2**20, counts as 0.
+    types), and the last one ends with the input: PyTorch's rule on a GPU; its CPU rounds each step to half types. A
+    sample that is not finite, or beyond 2**20, counts as 0.
 
     Examples
     --------
