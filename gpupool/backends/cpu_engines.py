@@ -61,7 +61,7 @@ def choose_engine(
     Strides have no part in it: whatever the layout, taps combine in one order.
     """
     if where is not None and where.kind == "u":
-        return Choice((Stage(point_offsets, jit.pack(g), (kinds[0], kinds[1], where, *codecs, red, rule), rows_of(g)),))
+        return Choice((Stage(point_offsets, jit.pack(g), (kinds[0], where, *codecs, red, rule), rows_of(g)),))
     if where is not None:
         return Choice((Stage(point_indices, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     if selects(red):

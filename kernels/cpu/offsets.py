@@ -22,11 +22,9 @@ called(tap_number)
 
 
 @kernel
-def point_offsets(
-    x_address, y_address, o_address, packed, start, stop, x_type, y_type, o_type, x_codec, y_codec, red, rule
-):
-    """`point_indices` with numbers of taps."""
-    x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpack(packed)
+def point_offsets(x_address, y_address, o_address, packed, start, stop, x_type, o_type, x_codec, y_codec, red, rule):
+    """`point_indices` with numbers of taps: results are elements, of x's own type."""
+    x, y, g = pointer(x_address, x_type), pointer(y_address, x_type), unpack(packed)
     taken = pointer(o_address, o_type)
     for row in range(start, stop):
         at_x, at_y, od, oh = row_offsets(g, row)
