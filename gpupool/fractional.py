@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from gpupool.kernels.window import Fractional
+
 from .axes import PooledAxis, per_axis, pooled_axes, pooled_shape
-from .dtypes import check_real
-from .jobs import INT64, Job, JobPlan, Operand
+from .dtypes import check_real, is_float
+from .gradients import accumulator, check_float
+from .jobs import INT64, Job, JobPlan, Operand, check_operand
 from .plan import Plan
 from .request import fail
 
 WHERE = "fractional_where"  # the kind of the job that gives positions; "fractional" gives the elements
-SAMPLES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def lengths(job: Job, n: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -43,8 +45,9 @@ def ratios(ratio: Any, axes: tuple[int, ...]) -> tuple[float, ...]:
 
 def check_samples(job: Job, samples: Operand, leading: tuple[int, ...], count: int) -> None:
     """One number of each plane for each axis; leading axes of length 1 may be left out, or be there."""
-    if samples.dtype not in SAMPLES:
-        fail(job.request, TypeError(f"_random_samples must have dtype float32 or float64, got {samples.dtype}"))
+    if not is_float(samples.dtype):
+        allowed = "float16, bfloat16, float32 or float64"
+        fail(job.request, TypeError(f"_random_samples must have dtype {allowed}, got {samples.dtype}"))
 
     def plain(shape: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(n for n in shape if n != 1)
@@ -53,9 +56,8 @@ def check_samples(job: Job, samples: Operand, leading: tuple[int, ...], count: i
         fail(job.request, ValueError(f"_random_samples must have shape {(*leading, count)}, got {samples.shape}"))
 
 
-def plan_fractional(job: Job, operands: tuple[Operand, ...]) -> JobPlan:
-    """x and its samples: elements, or their positions, where the result is."""
-    x, samples = operands
+def forward_plan(job: Job, x: Operand) -> Plan:
+    """The pooling itself, without its samples."""
     request = job.request
     try:
         check_real(x.dtype)
@@ -74,12 +76,33 @@ def plan_fractional(job: Job, operands: tuple[Operand, ...]) -> JobPlan:
     except (TypeError, ValueError) as error:
         fail(request, error)
     pooled = tuple(PooledAxis(a, n[i], out[i], k[i], 1, 1, 0, 0) for i, a in enumerate(axes))
+    return Plan(request, x.shape, pooled_shape(x.shape, pooled, True), x.dtype, x.dtype, pooled)
+
+
+def plan_fractional(job: Job, operands: tuple[Operand, ...]) -> JobPlan:
+    """x and its samples: elements, or their positions, where the result is."""
+    x, samples = operands
+    forward = forward_plan(job, x)
+    axes = [a.axis for a in forward.pooled]
     leading = tuple(length for a, length in enumerate(x.shape) if a not in axes)
     check_samples(job, samples, leading, len(axes))
-    shape = pooled_shape(x.shape, pooled, True)
-    forward = Plan(request, x.shape, shape, x.dtype, x.dtype, pooled)
     out_dtype = INT64 if job.kind == WHERE else x.dtype
-    return JobPlan(job, forward, ("x", "plane"), (x.dtype, samples.dtype), shape, out_dtype, "y", 0)
+    return JobPlan(job, forward, ("x", "plane"), (x.dtype, samples.dtype), forward.out_shape, out_dtype, "y", 0)
+
+
+def plan_fractional_gradient(job: Job, operands: tuple[Operand, ...]) -> JobPlan:
+    """grad_output, x and indices: a result like x."""
+    x = operands[1]
+    check_float(job.request, x.dtype)
+    forward = forward_plan(job, x)._replace(rule=Fractional())
+    check_operand(job, 0, operands[0], forward.out_shape, x.dtype)
+    check_operand(job, 2, operands[2], forward.out_shape, INT64)
+    return JobPlan(job, forward, ("y", "x", "y"), (x.dtype, x.dtype, INT64), x.shape, x.dtype, "x", 1)
+
+
+def sample_type(plan: JobPlan) -> np.dtype:
+    """The type in which starts are computed: the samples' own, float32 for halves."""
+    return accumulator(plan.dtypes[1])
 
 
 def sample_column(plan: JobPlan, i: int) -> int:

@@ -7,6 +7,7 @@ an entry for each plane along a last axis ("plane"), or are of a form of their o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ class Job(NamedTuple):
     make_plan: Callable[[Job, tuple[Operand, ...]], JobPlan]
     extra: Any = None
     host: bool = False  # whether operands after the first may be NumPy arrays where the first is on a device
+    own: bool = False  # whether the last operand was found here: no check is needed
 
 
 class JobPlan(NamedTuple):
@@ -48,6 +50,12 @@ class JobPlan(NamedTuple):
     out_dtype: np.dtype
     out_side: str
     like: int  # the operand whose memory order the result takes
+    engine: str = ""  # the kind of its engines, where the operands ask for others than the job's
+
+    @property
+    def kind(self) -> str:
+        """A key of the backends' tables of engines."""
+        return self.engine or self.job.kind
 
     @property
     def request(self) -> Request:
@@ -77,6 +85,14 @@ def check_out(plan: JobPlan, out: Any, kind: Any) -> None:
         fail(plan.request, ValueError(f"out must have shape {plan.out_shape}, got {tuple(out.shape)}"))
     if out.dtype != plan.out_dtype:
         fail(plan.request, TypeError(f"out must have dtype {plan.out_dtype}, got {out.dtype}"))
+
+
+def offset_error(plan: JobPlan, tap: int) -> ValueError:
+    """The error for a tap that is none of its window's elements."""
+    taps = math.prod(a.k for a in plan.pooled)
+    return ValueError(
+        f"{plan.request.name}: indices must be taps 0 to {taps - 1} of their windows, and not in the padding, got {tap}"
+    )
 
 
 def index_error(plan: JobPlan, index: int, limit: int) -> ValueError:

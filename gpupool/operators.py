@@ -78,6 +78,7 @@ class Operator(NamedTuple):
     indices: bool = False  # positions, with return_indices
     nan_policy: bool = False  # NaN may be omitted
     gradient: str = ""  # which of the backends' engines compute it, where there is one
+    known: str = ""  # the same where NaN is omitted, if it makes a difference to them
     options: tuple[Option, ...] = ()  # parameters of its own, in the order of Request.options
 
     @property
@@ -100,11 +101,11 @@ OPERATORS = {
         ),
         Operator(
             "avg", "the mean", ("avg_pool", "adaptive_avg_pool", "global_avg_pool"),
-            means.mean_reducer, FLOATING, divides=True, dtype=True, nan_policy=True, gradient="sums",
+            means.mean_reducer, FLOATING, divides=True, dtype=True, nan_policy=True, gradient="sums", known="known",
         ),
         Operator(
             "sum", "the sum", ("sum_pool", "global_sum_pool"),
-            sums.sum_reducer, SUMMED, dtype=True, nan_policy=True, gradient="sums",
+            sums.sum_reducer, SUMMED, dtype=True, nan_policy=True, gradient="sums", known="known",
         ),
         Operator(
             "lp", "the Lp norm", ("lp_pool", "global_lp_pool"),

@@ -6,6 +6,7 @@ arithmetic itself is in `gpupool.kernels.window`.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +18,11 @@ from gpupool.kernels.window import SLIDING
 from .axes import PooledAxis, pooled_shape, resolve_axes, window_rule
 from .dtypes import is_float
 from .operators import check_operator, operator_of, parameters, result_dtype
-from .request import Request, fail
+from .request import OFFSETS, Request, fail
 
 MAX_POOLED_AXES = 3
+MOST_TAPS = 2**16  # of a window, so that their numbers fit 16 bits
+INT64 = np.dtype(np.int64)
 
 
 class Plan(NamedTuple):
@@ -46,6 +49,19 @@ class Plan(NamedTuple):
             taps *= min(a.k, a.n)
         return max(taps, abs(self.request.divisor_override or 0))
 
+    @property
+    def where_dtype(self) -> np.dtype:
+        """Of positions: int64 of flat ones, the narrowest unsigned integers of numbers of taps."""
+        return offset_dtype(self.pooled) if self.request.indices == OFFSETS else INT64
+
+
+def offset_dtype(pooled: tuple[PooledAxis, ...]) -> np.dtype:
+    """The dtype of numbers of taps in windows like these, or a ValueError where no small one holds them."""
+    taps = math.prod(a.k for a in pooled)
+    if taps > MOST_TAPS:
+        raise ValueError(f"offsets are of windows of at most {MOST_TAPS} taps, got {taps}: take int64 indices")
+    return np.dtype(np.uint8 if taps <= 256 else np.uint16)
+
 
 def make_plan(request: Request, shape: tuple[int, ...], dtype: np.dtype) -> Plan:
     """Check every argument against the array and resolve it; pure integers, no array touched."""
@@ -58,6 +74,8 @@ def make_plan(request: Request, shape: tuple[int, ...], dtype: np.dtype) -> Plan
                 f"window may be larger than 1 along at most {MAX_POOLED_AXES} axes, got {len(busy)}: "
                 f"axes {tuple(a.axis for a in busy)}"
             )
+        if request.indices == OFFSETS:
+            offset_dtype(pooled)
     except (TypeError, ValueError) as error:
         fail(request, error)
     rule = window_rule(request, pooled)
@@ -72,7 +90,7 @@ def choose(plan: Plan, *, wide: bool) -> tuple[Any, Any, Any]:
     omit = request.nan_policy == "omit" and is_float(plan.dtype)
     row, override = operator_of(request.op), request.divisor_override is not None
     wanted = Wanted(
-        plan.dtype, plan.out_dtype, plan.largest_window, request.indices, wide, omit, override,
+        plan.dtype, plan.out_dtype, plan.largest_window, bool(request.indices), wide, omit, override,
         parameters(row, request.options, plan.dtype),
     )  # fmt: skip
     red = row.reducer(wanted)
@@ -82,12 +100,15 @@ def choose(plan: Plan, *, wide: bool) -> tuple[Any, Any, Any]:
 def check_outs(plan: Plan, out: Any, kind: Any) -> tuple[Any, ...]:
     """`out` as a tuple: one array, or the pair (values, indices); type, shape and dtype as they must be."""
     request = plan.request
-    wanted = (plan.out_dtype, np.dtype(np.int64)) if request.indices else (plan.out_dtype,)
+    wanted = (plan.out_dtype, plan.where_dtype) if request.indices else (plan.out_dtype,)
     outs: tuple[Any, ...] = out if request.indices else (out,)
     if request.indices and (not isinstance(out, tuple) or len(out) != 2):
         fail(
             request,
-            TypeError(f"out must be a pair (values, indices) with return_indices=True, got {type(out).__name__}"),
+            TypeError(
+                f"out must be a pair (values, indices) with return_indices={request.indices!r}, got "
+                f"{type(out).__name__}"
+            ),
         )
     for y, dtype in zip(outs, wanted, strict=True):
         if not isinstance(y, kind) or isinstance(y, np.ma.MaskedArray):

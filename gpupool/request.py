@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+OFFSETS = "offsets"  # the other positions than flat indices: numbers of taps in their windows
+
 
 class Request(NamedTuple):
     """One call's arguments, hashable. `window=None` takes whole axes; `spatial` counts axes by `data_format`.
@@ -25,7 +27,7 @@ class Request(NamedTuple):
     count_include_pad: bool = True
     divisor_override: int | None = None
     dtype: Any = None
-    indices: bool = False
+    indices: bool | str = False  # positions, too: flat ones, or OFFSETS
     keepdims: bool = True
     spatial: int | None = None
     data_format: str = "channels_first"
@@ -61,6 +63,16 @@ def flag(name: str, value: Any) -> bool:
     if isinstance(value, np.bool_):
         return bool(value)
     raise TypeError(f"{name} must be True or False, got {value!r}")
+
+
+def positions(value: Any) -> bool | str:
+    """`flag` of the argument return_indices, which may be OFFSETS, too."""
+    if isinstance(value, str) and value == OFFSETS:
+        return OFFSETS
+    try:
+        return flag("return_indices", value)
+    except TypeError:
+        raise TypeError(f"return_indices must be True, False or {OFFSETS!r}, got {value!r}") from None
 
 
 def window_ints(name: str, value: Any) -> Any:

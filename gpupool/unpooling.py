@@ -7,7 +7,8 @@ from typing import Any
 from gpupool.kernels.window import SLIDING
 
 from .axes import PooledAxis, per_axis, pooled_axes
-from .dtypes import is_float, is_real
+from .dtypes import is_real
+from .gradients import check_float
 from .jobs import INT64, Job, JobPlan, Operand, check_operand
 from .plan import Plan
 from .request import fail
@@ -73,11 +74,7 @@ def plan_unpool_gradient(job: Job, operands: tuple[Operand, ...]) -> JobPlan:
     """grad_output, x and indices: a result like x."""
     x = operands[1]
     forward = _forward(job, x)
-    if not is_float(x.dtype):
-        fail(
-            job.request,
-            TypeError(f"x must be float16, bfloat16, float32 or float64 to have a gradient, got dtype {x.dtype}"),
-        )
+    check_float(job.request, x.dtype)
     check_operand(job, 0, operands[0], forward.shape, x.dtype)
     check_operand(job, 2, operands[2], x.shape, INT64)
     return JobPlan(job, forward, ("x", "y", "y"), (x.dtype, x.dtype, INT64), x.shape, x.dtype, "y", 1)

@@ -6,7 +6,7 @@ element, so the same call gives the same bits on every run.
 
 from __future__ import annotations
 
-from .window import Adaptive, extent
+from .window import Adaptive, Fractional, extent, fractional_slack
 
 
 def windows_of(a, p):
@@ -33,6 +33,14 @@ def adaptive_hits(a, o, p):
     return True
 
 
+def fractional_windows_of(a, p):
+    """Windows that may contain position p, by the rule `Fractional`: all that do, and some beside them."""
+    slack, free = fractional_slack(a.n, a.out, a.k), (a.n - a.k if a.n > a.k else 1)
+    lo = (p - a.k + 1 - slack) * (a.out - 1)
+    hi = (p + slack) * (a.out - 1) // free + 1
+    return (lo // free if lo > 0 else 0), (hi if hi < a.out else a.out)
+
+
 def share_of_norm(size, norm, exponent, one):
     """(size / norm) ** exponent for an element of a window with this norm; `one` is 1 in the type of both.
 
@@ -52,4 +60,6 @@ def inverse(rule):
     """What `windows_of` and `hits` are by this rule, by their names."""
     if isinstance(rule, Adaptive):
         return {"windows_of": adaptive_windows_of, "hits": adaptive_hits}
+    if isinstance(rule, Fractional):
+        return {"windows_of": fractional_windows_of, "hits": adaptive_hits}
     return {"windows_of": windows_of, "hits": hits}

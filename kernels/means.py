@@ -141,6 +141,10 @@ class MeanKnown(NamedTuple):
             return np.float64(np.nan)
         return acc[0] / np.float64(np.int64(count) - (acc[1] - np.int64(KNOWN)))
 
+    @staticmethod
+    def share(red, acc, count):
+        return np.int64(count) - (acc[1] - np.int64(KNOWN)) if acc[1] >= np.int64(KNOWN) else np.int64(0)
+
 
 class MeanKnownOver(NamedTuple):
     """MeanKnown with a divisor of the user's, from which nothing is taken off."""
@@ -164,6 +168,10 @@ class MeanKnownOver(NamedTuple):
     @staticmethod
     def finish(red, acc, count):
         return acc[0] / np.float64(count) if acc[1] > 0 else np.float64(np.nan)
+
+    @staticmethod
+    def share(red, acc, count):
+        return np.int64(count) if acc[1] > 0 else np.int64(0)
 
 
 def mean_reducer(wanted):

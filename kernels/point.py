@@ -7,6 +7,8 @@ window rule's, which each target binds.
 
 from __future__ import annotations
 
+from .window import first_tap
+
 
 def seed(red, v, at):
     """The reducer's seed."""
@@ -21,6 +23,11 @@ def combine(red, a, b):
 def finish(red, acc, count):
     """The reducer's finish."""
     return type(red).finish(red, acc, count)
+
+
+def share(red, acc, count):
+    """The reducer's share, where it has one."""
+    return type(red).share(red, acc, count)
 
 
 def select(x, codec, red, box):
@@ -85,6 +92,16 @@ def reduce_spans(x, base, codec, red, g, span_d, span_h, span_w):
             acc = combine(red, acc, reduce_row(x, row, codec, red, g.w, sw, taps, (pd * g.h.n + ph) * g.w.n))
         first = h0
     return acc
+
+
+def tap_number(g, od, oh, ow, position):
+    """The number of the tap at a flat position in window (od, oh, ow): row-major in the whole window, padding, too."""
+    row = position // g.w.n
+    pd = row // g.h.n
+    jd = (pd - first_tap(od, g.d.s, g.d.before)) // g.d.d
+    jh = (row - pd * g.h.n - first_tap(oh, g.h.s, g.h.before)) // g.h.d
+    jw = (position - row * g.w.n - first_tap(ow, g.w.s, g.w.before)) // g.w.d
+    return (jd * g.h.k + jh) * g.w.k + jw
 
 
 def divisor(rule, g, od, oh, ow):

@@ -5,7 +5,7 @@ apart (dilation) and start every `s` positions (stride). Window `o` has its taps
 0 .. k-1. Padding is never data: taps outside 0 .. n-1 are absent.
 
 Where windows lie is a row, as the operators are: `Sliding` is the rule above, which every engine knows; `Adaptive`
-shares an axis among a given number of windows, and only the point engine takes it.
+shares an axis among a given number of windows, and only the point engine takes it; `Fractional` plans gradients.
 
 The host calls these functions to plan; the kernels call the very same functions, compiled.
 """
@@ -181,6 +181,23 @@ class Adaptive(NamedTuple):
 def adaptive_longest(n, out):
     """The length of the longest of `out` windows that share n elements, or one more."""
     return n // out if n % out == 0 else n // out + 2
+
+
+class Fractional(NamedTuple):
+    """Windows of k elements at random distances. Where exactly only samples say: this row is for gradients."""
+
+    @staticmethod
+    def reach(a):
+        return a.n + a.k, (a.n + a.k + fractional_slack(a.n, a.out, a.k)) * a.out
+
+
+def fractional_slack(n, out, k):
+    """No window of `out` starts further than this from its even share of the n - k positions, whatever the sample.
+
+    Exactly it would be less than 2 elements; the rest is what float32 may round off with samples up to LARGEST_SAMPLE.
+    """
+    gaps = out - 1 if out > 1 else 1
+    return 3 + (n - k) // (4 * gaps) + n // 2**20
 
 
 def fractional_offset(u, alpha, o):

@@ -32,7 +32,15 @@ def lp_share(values, taps, g, p):
     return [(t, g * np.sign(values[t]) * (sizes[t] / norm) ** (p - 1) if sizes[t] else 0.0) for t in taps]
 
 
-def gradient(op, grad, x, axes, windows, include=True, override=None, **options):
+def known(op, values, taps, divisor, override):
+    """What a window that omits NaN gives to whom: its taps and its divisor; of nothing but NaN the last, or none."""
+    there = [t for t in taps if values[t] == values[t]]
+    if op in ("max", "min"):
+        return there or taps[-1:], divisor
+    return there, divisor - (len(taps) - len(there) if override is None else 0)
+
+
+def gradient(op, grad, x, axes, windows, include=True, override=None, omit=False, **options):
     """The gradient of pooling `x` over `axes`, whose windows are (real positions, counted taps) per axis; float64."""
     sizes = [x.shape[a] for a in axes]
     grid = reference.window_grid(windows, sizes, include)
@@ -44,7 +52,10 @@ def gradient(op, grad, x, axes, windows, include=True, override=None, **options)
     for plane in range(len(planes)):
         values = planes[plane].tolist()
         for (taps, counted), g in zip(grid, grads[plane].tolist(), strict=True):
-            for t, part in share(op, values, taps, g, counted if override is None else override, options):
+            divisor = counted if override is None else override
+            if omit:
+                taps, divisor = known(op, values, taps, divisor, override)
+            for t, part in share(op, values, taps, g, divisor, options):
                 result[plane, t] += part
     return np.moveaxis(result.reshape(moved.shape), last, axes)
 

@@ -22,6 +22,7 @@ WINDOWS = [
     ("1d", (2, 9, 3), {"kernel_size": 2, "stride": 1, "data_format": LAST}),
     ("3d", (2, 4, 5, 6), {"kernel_size": 2}),
     ("3d", (4, 5, 6), {"kernel_size": (2, 3, 3), "stride": (1, 2, 1), "padding": (1, 1, 0)}),
+    ("3d", (1, 4, 5), {"kernel_size": 2, "stride": 1, "padding": 1}),
     ("3d", (1, 3, 4, 5, 2), {"kernel_size": 2, "stride": 1, "ceil_mode": True, "data_format": LAST}),
 ]
 AVERAGES = [
@@ -63,5 +64,6 @@ ADAPTIVE = [
         ("2d", (2, 3, 4), {"output_size": (0, 2)}),
         ("1d", (3, 11), {"output_size": 4}),
         ("3d", (3, 4, 5), {"output_size": (2, 3, 2)}),
+        ("3d", (1, 6, 1), {"output_size": (4, 1, 3)}),
     ]
 ]

@@ -4,12 +4,15 @@ from itertools import product
 
 import compare
 import layouts
+import ml_dtypes
 import numpy as np
 import pytest
 from fills import fill
 from test_errors import assert_error, fails
 
 import gpupool as gp
+from gpupool.axes import PooledAxis
+from gpupool.kernels.gradient import fractional_windows_of
 
 LIMIT = 2.0**20
 
@@ -85,6 +88,122 @@ def test_against_a_loop(backend, which, real):
         compare.assert_same_bits(backend.to_numpy(got), values)
         compare.assert_same_bits(backend.to_numpy(positions), where, "positions")
         compare.assert_same_bits(backend.to_numpy(function(array, k, out, None, False, given, **arguments)), values)
+
+
+def scattered(grad, where, shape, count):
+    """Each window's gradient added where its index lies, in row-major order."""
+    planes = grad.reshape(-1, int(np.prod(grad.shape[-count:]))).astype(np.float64)
+    result = np.zeros((len(planes), int(np.prod(shape[-count:]))))
+    for plane, positions in enumerate(where.reshape(planes.shape)):
+        for g, position in zip(planes[plane], positions, strict=True):
+            result[plane, position] += g
+    return result.reshape(shape)
+
+
+FLOATS = [row for row in ROWS if row[4].startswith("float")]
+
+
+@pytest.mark.parametrize("which", FLOATS, ids=str)
+def test_gradients(backend, which):
+    """From samples, from a seed and from indices: brute force over the windows; x's order, dtype and library."""
+    shape, k, out, last, dtype, data, layout = which
+    layout = layout if backend.supports(dtype, layout) else "C"
+    rng = np.random.default_rng(31)
+    x = fill(data, rng, shape, dtype)
+    leading = (*shape[: -len(k) - 1], shape[-1]) if last else shape[: -len(k)]
+    samples = np.random.default_rng(5).random((*leading, len(k)))
+    values, where = expected(x, k, out, samples, len(k), last)
+    grad = (rng.integers(-8, 9, values.shape) / 4).astype(dtype)
+    first = [np.moveaxis(a, -1, a.ndim - 1 - len(k)) if last else a for a in (grad, where, x)]
+    want = scattered(first[0], first[1], first[2].shape, len(k))
+    want = (np.moveaxis(want, x.ndim - 1 - len(k), -1) if last else want).astype(dtype)
+    function = getattr(gp, f"fractional_max_pool{len(k)}d_backward")
+    extra = {"data_format": "channels_last"} if last else {}
+    arrays = backend.array(grad), backend.array(x, layout)
+    for how in (
+        {"_random_samples": backend.array(samples)}, {"_random_samples": samples}, {"seed": 5},
+        {"indices": backend.array(where)}, {"indices": backend.array(where), "seed": 5},
+    ):  # fmt: skip
+        got = function(*arrays, k, out, **how, **extra)
+        assert backend.owns(got)
+        compare.assert_same_bits(np.ascontiguousarray(backend.to_numpy(got)), want)
+        if backend.strides(arrays[1]) is not None and got.size:
+            of_x = tuple(shape), backend.strides(arrays[1])
+            compare.assert_memory_order(of_x, (tuple(got.shape), backend.strides(got)), want.dtype)
+
+
+def test_gradient_by_ratio_into_out(backend):
+    """`output_ratio` as in the forward, and `out`."""
+    if backend.immutable:
+        return
+    samples = np.array([[[0.3, 0.6], [0.8, 0.1]]])
+    x, out = backend.array(X), backend.array(np.full_like(X, 7), "F")
+    y, where = gp.fractional_max_pool2d(X, 2, None, 0.6, True, samples)
+    got = gp.fractional_max_pool2d_backward(backend.array(y), x, 2, None, 0.6, samples, out=out)
+    assert got is out
+    compare.assert_same_bits(
+        np.ascontiguousarray(backend.to_numpy(out)), scattered(y, where, X.shape, 2).astype(np.float32)
+    )
+
+
+@pytest.mark.cpu_only
+def test_gradients_are_finite_differences():
+    """<gradient, direction> is the change of <grad_output, pooled> along the direction, in float64."""
+    rng = np.random.default_rng(11)
+    x = rng.permutation(np.arange(720)).reshape(2, 5, 9, 8) / 8
+    grad, direction = rng.standard_normal((2, 3, 4, 5)), rng.standard_normal(x.shape)
+
+    def pooled(step):
+        return gp.fractional_max_pool3d(x + step * direction, 2, (3, 4, 5), seed=1)
+
+    change = (grad * (pooled(1e-6) - pooled(-1e-6))).sum() / 2e-6
+    got = gp.fractional_max_pool3d_backward(grad, x, 2, (3, 4, 5), seed=1)
+    np.testing.assert_allclose((got * direction).sum(), change, rtol=1e-6)
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("threads", [1, 3])
+def test_gradients_of_large_planes(threads):
+    """Planes cut into bands, of any samples: no window is left out."""
+    rng, before = np.random.default_rng(7), gp.get_num_threads()
+    x = rng.random((1, 600, 500)).astype(np.float32)
+    try:
+        gp.set_num_threads(threads)
+        for samples in ([0.0, 0.999999], [-3e5, 9e5], [0.5, -0.5]):
+            u = np.array([samples], np.float32)
+            y, where = gp.fractional_max_pool2d(x, (3, 2), (77, 498), _random_samples=u, return_indices=True)
+            got = gp.fractional_max_pool2d_backward(y, x, (3, 2), (77, 498), _random_samples=u)
+            np.testing.assert_allclose(got, scattered(y, where, x.shape, 2), rtol=1e-6)
+    finally:
+        gp.set_num_threads(before)
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64], ids=lambda real: real.__name__)
+def test_windows_that_may_contain_an_element(real):
+    """Every window is among those of its first and its last element, whatever the sample."""
+    rng = np.random.default_rng(3)
+    for trial in range(300):
+        n = int(rng.integers(1, 200 if trial % 3 else 2**22))
+        k = int(rng.integers(1, min(n, 9) + 1))
+        out = int(rng.integers(1, min(n - k + 1, 300) + 1))
+        sample = real([rng.random(), rng.uniform(-1, 1) * 2**20, rng.uniform(-3, 3)][trial % 3])
+        a = PooledAxis(0, n, out, k, 1, 1, 0, 0)
+        for o, begin in enumerate(starts(sample, n, k, out)):
+            for p in (begin, begin + k - 1):
+                lo, hi = fractional_windows_of(a, p)
+                assert lo <= o < hi, (a, sample, p)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_samples_of_halves(backend, name):
+    """The same windows as from float32; on the device and, for device arrays, on the host."""
+    dtype = np.dtype(getattr(ml_dtypes, name) if name == "bfloat16" else name)
+    samples = np.array([[[0.25, 0.734375], [0.5, 0.90625]]], dtype)
+    want = gp.fractional_max_pool2d(X, 2, (4, 5), None, True, samples.astype(np.float32))
+    for given in [samples] + [backend.array(samples)] * backend.supports(dtype):
+        got = gp.fractional_max_pool2d(backend.array(X), 2, (4, 5), None, True, given)
+        for found, one in zip(got, want, strict=True):
+            compare.assert_same_bits(backend.to_numpy(found), one)
 
 
 X = (np.arange(84) * 37 % 84).reshape(1, 2, 6, 7).astype(np.float32)
@@ -189,7 +308,6 @@ ERRORS = [
     fails("three ratios", pool(2, None, (0.5, 0.5, 0.5)), ValueError, "output_ratio", "(0.5, 0.5, 0.5)"),
     fails("unhashable ratio", pool(2, None, {0.5}), TypeError, "output_ratio"),
     fails("samples of integers", sampled(np.zeros((2, 2), int)), TypeError, "_random_samples", "int"),
-    fails("samples of halves", sampled(np.zeros((2, 2), "f2")), TypeError, "_random_samples", "float16"),
     fails(
         "samples of three axes",
         pool(2, 2, _random_samples=np.zeros((2, 3))),
@@ -216,6 +334,42 @@ ERRORS = [
 def test_refused(backend, call, exception, words, shape, dtype):
     """Before anything is written."""
     assert_error(backend, call, exception, words, shape, dtype)
+
+
+GRADIENT_ERRORS = [
+    (ValueError, "_random_samples, seed or indices must be given", {}, "float32", (2, 2, 2), "float32"),
+    (
+        ValueError,
+        "seed must be None",
+        {"seed": 1, "_random_samples": np.zeros((2, 2))},
+        "float32",
+        (2, 2, 2),
+        "float32",
+    ),
+    (ValueError, r"grad_output must have shape \(2, 2, 2\)", {"seed": 1}, "float32", (2, 2, 3), "float32"),
+    (TypeError, "grad_output must have dtype float32", {"seed": 1}, "float32", (2, 2, 2), "float64"),
+    (TypeError, "x must be float16", {"seed": 1}, "int32", (2, 2, 2), "int32"),
+    (ValueError, "indices must have shape", {"indices": np.zeros((2, 2, 1), int)}, "float32", (2, 2, 2), "float32"),
+    (
+        TypeError,
+        "indices must have dtype int64",
+        {"indices": np.zeros((2, 2, 2), "u1")},
+        "float32",
+        (2, 2, 2),
+        "float32",
+    ),
+    (ValueError, "indices must lie in 0 to 15", {"indices": np.full((2, 2, 2), 16)}, "float32", (2, 2, 2), "float32"),
+]
+
+
+@pytest.mark.parametrize("which", GRADIENT_ERRORS, ids=lambda which: which[1])
+def test_gradients_refused(backend, which):
+    """Arrays that do not belong together, and windows that nobody knows."""
+    exception, words, options, dtype, shape, grad_dtype = which
+    options = {k: backend.array(v) if k == "indices" else v for k, v in options.items()}
+    grad, x = backend.array(np.zeros(shape, grad_dtype)), backend.array(np.zeros((2, 4, 4), dtype))
+    with pytest.raises(exception, match=f"fractional_max_pool2d_backward: {words}"):
+        gp.fractional_max_pool2d_backward(grad, x, 2, 2, **options)
 
 
 def test_samples_elsewhere(backend):

@@ -47,14 +47,19 @@ def expected(op, grad, x, suffix, arguments):
     axes = axes_of(suffix, x.shape, given)
     given.pop("data_format", None)
     keepdims = given.pop("keepdims", True)
-    options = {"include": given.pop("count_include_pad", True), "override": given.pop("divisor_override", None)}
+    omit = given.pop("nan_policy", "propagate") == "omit"
+    options = {
+        "omit": omit,
+        "include": given.pop("count_include_pad", True),
+        "override": given.pop("divisor_override", None),
+    }
     if "norm_type" in given:
         options["norm_type"] = given.pop("norm_type")
     if not keepdims:
         grad = np.expand_dims(grad, axes)
     if "output_size" in given:
         windows = reference_gradients.adaptive_windows(x.shape, axes, given["output_size"])
-        return reference_gradients.gradient(op, grad, x, axes, windows)
+        return reference_gradients.gradient(op, grad, x, axes, windows, omit=omit)
     given.setdefault("kernel_size", [x.shape[a] for a in axes])
     windows = reference_gradients.windows_of(x.shape, axes, **given)
     return reference_gradients.gradient(op, grad, x, axes, windows, **options)
@@ -83,6 +88,8 @@ def run_row(backend, op, row, dtype="float32", layout="C", grad_layout="C", pref
     suffix, shape, arguments = row
     forward, backward = functions(op, suffix, prefix)
     x = values(identity(row), shape, dtype)
+    if arguments.get("nan_policy") == "omit":
+        x[np.random.default_rng(8).random(shape) < 0.4] = np.nan
     grad = grad_of(np.random.default_rng(3), backend.to_numpy(forward(backend.array(x), **arguments)).shape, dtype)
     placed = backend.array(x, layout)
     got = backward(backend.array(grad, grad_layout), placed, **arguments, **extra)
@@ -105,6 +112,47 @@ def test_whole_planes(backend, which):
 def test_adaptive_windows(backend, which):
     """Windows that share the axes, overlap, repeat elements, or are none at all."""
     check(backend, *run_row(backend, *which, prefix="adaptive_"))
+
+
+def omitting(rows):
+    """The rows whose operator takes a NaN policy, omitting NaN."""
+    return [
+        (op, (suffix, shape, {**arguments, "nan_policy": "omit"}))
+        for op, (suffix, shape, arguments) in rows
+        if op != "lp"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "which"),
+    [
+        (prefix, which)
+        for prefix, rows in (
+            ("", rows_gradients.SLIDING),
+            ("global_", rows_gradients.GLOBAL),
+            ("adaptive_", rows_gradients.ADAPTIVE),
+        )
+        for which in omitting(rows)
+    ],
+    ids=identity,
+)
+def test_omitted_nan(backend, prefix, which):
+    """NaN gets nothing, but for the last one where a maximum finds nothing else; means divide by what is there."""
+    check(backend, *run_row(backend, *which, prefix=prefix))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+@pytest.mark.parametrize("op", ["avg", "sum"])
+def test_omitted_nan_of_other_dtypes(backend, op, dtype):
+    """Halves are divided and added in float32; without one NaN the gradient is the usual one."""
+    row = ("2d", (2, 7, 9), {"kernel_size": 3, "stride": 2, "padding": 1})
+    omit = ("2d", (2, 7, 9), {**row[2], "nan_policy": "omit"})
+    check(backend, *run_row(backend, op, omit, dtype))
+    x = backend.array(values("whole", (2, 7, 9), dtype))
+    grad = backend.array(grad_of(np.random.default_rng(3), (2, 4, 5), dtype))
+    got, usual = (functions(op, "2d")[1](grad, x, **arguments) for arguments in (omit[2], row[2]))
+    rtol = TOLERANCE[dtype]
+    np.testing.assert_allclose(backend.to_numpy(got), backend.to_numpy(usual), rtol=rtol, atol=rtol)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
@@ -380,14 +428,14 @@ def test_out_errors(backend):
 
 
 def test_the_same_arguments():
-    """Every gradient takes its operator's arguments, in their order and with their defaults; NaN always propagates."""
+    """Every gradient takes its operator's arguments, in their order and with their defaults."""
     names = [name for name in gp.__all__ if name.endswith("_backward")]
     assert len(names) >= 39
     for name in names:
         own = inspect.signature(getattr(gp, name)).parameters
         assert list(own)[:2] == ["grad_output", "x"], name
         forward = inspect.signature(getattr(gp, name.removesuffix("_backward"))).parameters
-        wanted = {k: v.default for k, v in forward.items() if k not in ("x", "return_indices", "nan_policy")}
+        wanted = {k: v.default for k, v in forward.items() if k not in ("x", "return_indices")}
         assert {k: v.default for k, v in own.items() if k in wanted} == wanted, name
         positional = [k for k, v in forward.items() if v.kind is v.POSITIONAL_OR_KEYWORD and k in wanted]
         assert [k for k, v in own.items() if v.kind is v.POSITIONAL_OR_KEYWORD][2:] == positional, name

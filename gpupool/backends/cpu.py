@@ -19,7 +19,6 @@ from gpupool.threads import run_pieces
 
 from .cpu_engines import Stage, choose_engine
 
-INT64 = np.dtype(np.int64)
 # Below two of these the work stays on one thread: handing it over costs 13 us, in which 100 k elements are pooled.
 SERIAL_ELEMENTS = 65536
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
@@ -46,6 +45,7 @@ class Call:
 
     def __init__(self, plan: Plan, x_strides: tuple[int, ...], y_strides: tuple[int, ...] | None) -> None:
         self.plan = plan
+        self.where_dtype = plan.where_dtype if plan.request.indices else None
         strides = tuple(s // plan.dtype.itemsize for s in x_strides)
         order = out_order(plan, strides)
         if y_strides is None:
@@ -71,7 +71,7 @@ class Call:
         red, x_codec, y_codec = choose(plan, wide=True)
         kinds = (payload(plan.dtype), payload(plan.out_dtype))
         register(red)
-        choice = choose_engine(layout.geometry, kinds, (x_codec, y_codec), red, request.indices, plan.rule)
+        choice = choose_engine(layout.geometry, kinds, (x_codec, y_codec), red, self.where_dtype, plan.rule)
         self.item, self.out_item = plan.dtype.itemsize, plan.out_dtype.itemsize
         self.between, self.acc = choice.between, choice.acc
         addresses = 3 if request.indices else 2
@@ -98,7 +98,7 @@ class Call:
         for x_start, y_start in self.starts:
             ends = [_address(x) + x_start * self.item, _address(y) + y_start * self.out_item]
             if where is not None:
-                ends.append(_address(where) + y_start * INT64.itemsize)
+                ends.append(_address(where) + y_start * where.itemsize)
             if self.between == 0:
                 self._run(self.stages[0], ends)
             else:
@@ -144,7 +144,7 @@ def run(x: np.ndarray, request: Request, out: Any = None) -> Any:
     if not request.indices:
         call(x, y, None)
         return y
-    where = call.new_out(INT64)
+    where = call.new_out(call.plan.where_dtype)
     call(x, y, where)
     return y, where
 

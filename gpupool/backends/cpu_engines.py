@@ -9,6 +9,7 @@ import numpy as np
 
 from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu import jit
+from gpupool.kernels.cpu.offsets import point_offsets
 from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.point import point, point_indices, point_select
 from gpupool.kernels.cpu.program import run_units
@@ -51,13 +52,17 @@ def work(g: Geometry) -> int:
 
 
 def choose_engine(
-    g: Geometry, kinds: tuple[np.dtype, np.dtype], codecs: tuple[Any, Any], red: Any, indices: bool, rule: Any
+    g: Geometry, kinds: tuple[np.dtype, np.dtype], codecs: tuple[Any, Any], red: Any, where: np.dtype | None, rule: Any
 ) -> Choice:
     """The engine for this geometry; `kinds` are the payload dtypes of x and y, `codecs` their codecs.
 
+    `where` is the dtype of positions, None where none are asked for.
+
     Strides have no part in it: whatever the layout, taps combine in one order.
     """
-    if indices:
+    if where is not None and where.kind == "u":
+        return Choice((Stage(point_offsets, jit.pack(g), (kinds[0], where, *codecs, red, rule), rows_of(g)),))
+    if where is not None:
         return Choice((Stage(point_indices, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     if selects(red):
         return Choice((Stage(point_select, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))

@@ -7,16 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gpupool.fractional import WHERE, sample_column
-from gpupool.geometry import NO_AXIS, NO_BATCH
+from gpupool.fractional import WHERE, sample_column, sample_type
 from gpupool.jobs import JobPlan
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.fractional import fractional, fractional_where
-from gpupool.kernels.window import LARGEST_SAMPLE, Axis, Batch, Geometry, fractional_offset
+from gpupool.kernels.window import LARGEST_SAMPLE, fractional_offset
 from gpupool.plan import choose
 
 from .cpu import payload
-from .cpu_frame import Form
+from .cpu_frame import Form, dense_geometry
 from .cpu_gradients import Runner, launch
 
 
@@ -24,7 +23,7 @@ def starts_of(plan: JobPlan, form: Form, samples: np.ndarray) -> np.ndarray:
     """The first positions of all windows of D, H and W, of each plane in the kernels' order."""
     pooled = [a.axis for a in plan.pooled]
     batch = [a for a in range(len(plan.forward.shape)) if a not in pooled]
-    u = samples.reshape(*(plan.forward.shape[a] for a in batch), len(pooled))
+    u = samples.astype(sample_type(plan)).reshape(*(plan.forward.shape[a] for a in batch), len(pooled))
     order = [batch.index(a) for a in form.order if a in batch]
     u = u.transpose(*order, len(batch)).reshape(-1, len(pooled))
     u = np.where(abs(u) < LARGEST_SAMPLE, u, u.dtype.type(0))
@@ -38,17 +37,6 @@ def starts_of(plan: JobPlan, form: Form, samples: np.ndarray) -> np.ndarray:
             found[:, :-1] = np.clip(fractional_offset(sample, step, numbers), 0, last)
         tables.append(found)
     return np.ascontiguousarray(np.concatenate(tables, axis=1))
-
-
-def dense_geometry(plan: JobPlan, form: Form) -> Geometry:
-    """Dense arrays (outer, D, H, W, inner)."""
-    axes = [NO_AXIS] * (3 - len(plan.pooled))
-    axes += [Axis(a.n, a.out, a.k, 1, 1, 0, 0, a.n, 0, 0) for a in plan.pooled]
-    xs = ys = form.x[4]
-    for i in (2, 1, 0):
-        axes[i] = axes[i]._replace(xs=xs, ys=ys)
-        xs, ys = xs * axes[i].n, ys * axes[i].out
-    return Geometry(Batch(form.x[0], xs, ys), NO_BATCH, Batch(form.x[4], 1, 1), axes[0], axes[1], axes[2], 1)
 
 
 def fractional_engine(plan: JobPlan, form: Form, _frame: np.ndarray) -> Runner:

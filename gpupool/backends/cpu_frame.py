@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.geometry import memory_order
+from gpupool.axes import PooledAxis
+from gpupool.geometry import NO_AXIS, NO_BATCH, make_axis, memory_order
 from gpupool.jobs import JobPlan
-from gpupool.kernels.cpu.frame import FRAME, fill_adaptive_tables, fill_tables
-from gpupool.kernels.window import Sliding
+from gpupool.kernels.cpu.frame import FRAME, Frame, fill_adaptive_tables, fill_fractional_tables, fill_tables
+from gpupool.kernels.window import Batch, Fractional, Geometry, Sliding
 from gpupool.request import fail
 
 from .cpu import shares_memory
@@ -77,13 +78,33 @@ def make_frame(form: Form, plan: JobPlan) -> np.ndarray:
             counted = (-a.before, a.n + a.after) if request.count_include_pad else (0, a.n)
             window = (a.k, a.s, a.d, a.before, *counted)
         steps.append(window[2] // math.gcd(window[1], window[2]))
-        if i >= missing and not isinstance(plan.forward.rule, Sliding):
+        if i >= missing and isinstance(plan.forward.rule, Fractional):
+            fill_fractional_tables(n, out, axes[i - missing].k, first, count)
+        elif i >= missing and not isinstance(plan.forward.rule, Sliding):
             fill_adaptive_tables(n, out, first, count, divisors)
         else:
             fill_tables(n, out, *window, first, count, divisors)
     divisor = request.divisor_override or 0
     packed[:FRAME] = (form.x[0], form.x[4], *form.x[1:4], *form.y[1:4], *steps, divisor, *tables)
     return packed
+
+
+def dense_geometry(plan: JobPlan, form: Form) -> Geometry:
+    """Dense arrays (outer, D, H, W, inner) as the point engine sees them."""
+    axes = [NO_AXIS] * (3 - len(plan.pooled)) + [make_axis(plan.forward, a, 0, 0) for a in plan.pooled]
+    xs = ys = form.x[4]
+    for i in (2, 1, 0):
+        axes[i] = axes[i]._replace(xs=xs, ys=ys)
+        xs, ys = xs * axes[i].n, ys * axes[i].out
+    divisor = plan.request.divisor_override or 0
+    return Geometry(Batch(form.x[0], xs, ys), NO_BATCH, Batch(form.x[4], 1, 1), axes[0], axes[1], axes[2], divisor)
+
+
+def tap_distances(axes: list[PooledAxis], f: Frame) -> np.ndarray:
+    """How far each tap of a window lies from its first, in elements of the input's plane."""
+    d, h, w = axes
+    taps = np.indices((d.k, h.k, w.k)).reshape(3, -1)
+    return (((taps[0] * d.d * f.h + taps[1] * h.d) * f.w + taps[2] * w.d) * f.inner).astype(np.int32)
 
 
 def check_memory(plan: JobPlan, arrays: tuple[np.ndarray, ...], out: np.ndarray) -> None:

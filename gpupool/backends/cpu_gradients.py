@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpupool.axes import PooledAxis
-from gpupool.gradients import accumulator, exponent_of
+from gpupool.gradients import accumulator, divides, exponent_of
 from gpupool.jobs import JobPlan, index_error
 from gpupool.kernels.codecs import Plain, input_codec
 from gpupool.kernels.cpu import jit
@@ -22,13 +22,12 @@ from gpupool.kernels.cpu.scatter import chosen, chosen_wide, extremes, unpool, u
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
 from gpupool.kernels.window import Sliding, extent
-from gpupool.operators import operator_of
 from gpupool.plan import choose
 from gpupool.threads import PIECES_PER_THREAD, get_num_threads, run_pieces
 
 from .cpu import SERIAL_ELEMENTS, payload
 from .cpu import run as run_pooling
-from .cpu_frame import Form
+from .cpu_frame import Form, tap_distances
 
 MOST_TAPS = 8  # along a row, up to which they are found in one vector pass
 MOST_BLOCK = 16  # taps of a window whose rows are found in one pass, too
@@ -67,7 +66,7 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
     last = plan.pooled[-1] if plan.pooled else None
     k, s, d, before = (last.k, last.s, last.d, last.before) if last else (1, 1, 1, 0)
     taps = packed[FRAME + 2 * f.d + 3 * f.od + 2 * f.h + 3 * f.oh + 2 * f.w :][: f.ow]
-    averages = int(operator_of(plan.request.op).divides)
+    averages = int(divides(plan))
     uniform = int(taps[0]) if len(taps) and (taps == taps[0]).all() else 0
     if not averages:
         uniform = 1
@@ -173,12 +172,10 @@ def choose_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
 def make_choosing(f: Frame, plan: JobPlan, types: tuple[np.dtype, ...]) -> tuple[Choosing, np.ndarray]:
     """The windows as that engine wants them, and the table of tap distances that it points to."""
     axes = [PooledAxis(0, 1, 1, 1, 1, 1, 0, 0)] * (3 - len(plan.pooled)) + list(plan.pooled)
-    d, h, w = axes
+    h, w = axes[1:]
     inside = min(w.out, -(-w.before // w.s))
     beyond = min(w.out, max(inside, (w.n - extent(w.k, w.d) + w.before) // w.s + 1))
-    taps = np.indices((d.k, h.k, w.k)).reshape(3, -1)
-    offsets = ((taps[0] * d.d * f.h + taps[1] * h.d) * f.w + taps[2] * w.d) * f.inner
-    offsets = offsets.astype(np.int32)
+    offsets = tap_distances(axes, f)
     g_type, x_type, acc, best = types
     block = int(h.k > 1 and h.k * w.k <= MOST_BLOCK)
     windows = [v for a in axes for v in (a.k, a.s, a.d, a.before)]

@@ -11,10 +11,10 @@ import numpy as np
 from gpupool.jobs import Job, Operand, check_out
 from gpupool.request import fail
 
-from . import cpu_fractional, cpu_gradients
+from . import cpu_fractional, cpu_gradients, cpu_known, cpu_offsets
 from .cpu_frame import check_memory, dense, gone_axes, make_form, make_frame, new_result
 
-ENGINES = cpu_gradients.ENGINES | cpu_fractional.ENGINES
+ENGINES = cpu_gradients.ENGINES | cpu_fractional.ENGINES | cpu_offsets.ENGINES | cpu_known.ENGINES
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
 
 _calls: dict[tuple, Call] = {}
@@ -29,7 +29,7 @@ class Call:
         self.gone = gone_axes(plan)
         self.run: Callable[[list[np.ndarray], np.ndarray], None] | None = None
         if 0 not in plan.out_shape:
-            self.run = ENGINES[job.kind](plan, form, make_frame(form, plan))
+            self.run = ENGINES[plan.kind](plan, form, make_frame(form, plan))
 
     def operand(self, i: int, array: np.ndarray) -> np.ndarray:
         """An operand as the kernels want it."""

@@ -28,7 +28,6 @@ from gpupool.plan import Plan, check_outs, make_plan
 from gpupool.reducer import Reducer, compiling
 from gpupool.request import Request, fail
 
-INT64 = np.dtype(np.int64)
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
 ALIGNMENT = 16  # bytes of the widest load
 
@@ -54,8 +53,8 @@ class Call:
         item = x.dtype.itemsize
         strides = tuple([s // item for s in x.strides])
         self.order = out_order(plan, strides)
-        self.y_dtype = INT64 if positions else plan.out_dtype
-        self.items = (item, self.y_dtype.itemsize, INT64.itemsize)
+        self.y_dtype = plan.where_dtype if positions else plan.out_dtype
+        self.items = (item, self.y_dtype.itemsize, plan.where_dtype.itemsize)
         y_strides = contiguous_strides(plan.out_shape, self.order)
         if outs:
             y_strides = tuple([s // self.items[1] for s in outs[0].strides])
@@ -110,7 +109,7 @@ class Call:
         ]
         if where is not None:
             touched = tuple(b // y_item * i_item for b in self.y_bytes)
-            flat.append((flat_memory(where, touched, INT64), -touched[0]))
+            flat.append((flat_memory(where, touched, plan.where_dtype), -touched[0]))
         for run, *starts in self.runs:
             run([(a, (low + start) // a.itemsize) for (a, low), start in zip(flat, starts, strict=False)])
 
@@ -208,7 +207,7 @@ def _run_checked(lib: Library, x: Any, request: Request, out: Any) -> Any:
     plan = call.plan
     with usable(view.device):
         y = lib.empty(x, plan.out_shape, call.order, plan.out_dtype)
-        where = lib.empty(x, plan.out_shape, call.order, INT64) if request.indices else None
+        where = lib.empty(x, plan.out_shape, call.order, plan.where_dtype) if request.indices else None
         if call.runs:
             call(lib.stream(x), view.address, lib.address(y), None if where is None else lib.address(where))
         return lib.result(y) if where is None else (lib.result(y), lib.result(where))

@@ -34,7 +34,6 @@ from gpupool.plan import Plan, choose
 INT32 = 2**31 - 1
 LARGEST_LAUNCH = INT32 // 2  # output elements: so that thread numbers, rounded up to whole blocks, fit 32 bits
 THREADS = 256
-POSITION_BYTES = 8
 WARP = 32
 # Whole planes are cut where fewer blocks than BLOCKS would run (8 for each of an H200's 132 multiprocessors), into
 # parts of PART elements at least: their results are loaded once more.
@@ -66,9 +65,26 @@ class Operator(NamedTuple):
     y_dtype: np.dtype
     x_type: str
     y_type: str
-    indices: bool
+    where: np.dtype | None  # the dtype of positions, where they are asked for
     rule: Any
     positions: bool = False  # and nothing else
+
+    @property
+    def indices(self) -> bool:
+        """Whether positions are asked for."""
+        return self.where is not None
+
+    @property
+    def where_item(self) -> int:
+        """Bytes of a position."""
+        return 0 if self.where is None else self.where.itemsize
+
+    @property
+    def places(self) -> tuple[tuple[str, Any], ...]:
+        """What kernels are bound to that store positions: nothing for flat ones."""
+        if self.where is None or self.where.kind != "u":
+            return ()
+        return (("OFFSETS", True), ("INDEX", self.where.type))
 
 
 class Places(NamedTuple):
@@ -80,7 +96,7 @@ class Places(NamedTuple):
 
     def moved(self, op: Operator, x: int, y: int) -> Places:
         """The same so many elements further on."""
-        items = (op.x_dtype.itemsize, op.y_dtype.itemsize, POSITION_BYTES)
+        items = (op.x_dtype.itemsize, op.y_dtype.itemsize, op.where_item)
         return Places(*((at + n * item) % 16 for at, n, item in zip(self, (x, y, y), items, strict=True)))
 
 
@@ -142,12 +158,12 @@ def planned(
     """
     layout = make_layout(plan, strides, y_strides)
     red, x_codec, y_codec = choose(plan, wide=False)
-    x_dtype, y_dtype = plan.dtype, np.dtype(np.int64) if positions else plan.out_dtype
+    x_dtype, y_dtype = plan.dtype, plan.where_dtype if positions else plan.out_dtype
     y_codec = Plain() if positions else y_codec
     payloads = payload(x_dtype), payload(y_dtype)
     op = Operator(
-        red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1], plan.request.indices,
-        plan.rule, positions,
+        red, x_codec, y_codec, x_dtype, y_dtype, payloads[0], payloads[1],
+        plan.where_dtype if plan.request.indices else None, plan.rule, positions,
     )  # fmt: skip
     low = lowest(plan.shape, strides), lowest(plan.out_shape, y_strides)
     offset_bits = 32 if max(layout.x_span, layout.y_span) <= INT32 else 64
@@ -182,6 +198,8 @@ def launches(op: Operator, g: Geometry, offset_bits: int, places: Places) -> lis
 
 
 def _kernel(op: Operator, engine: Any, bits: int, offset_bits: int, constants: tuple, label: str = "") -> Kernel:
+    if op.places:
+        constants, label = (*constants, *op.places), "_".join(filter(None, (label, "offsets")))
     return Kernel(
         engine, op.red, op.x_codec, op.y_codec, op.x_type, op.y_type, bits, max(bits, offset_bits), constants,
         THREADS, label, op.rule,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.backends.cuda_jobs import Stage, fill_bytes, make_axes, read_back
-from gpupool.gradients import OWN, accumulator, exponent_of
+from gpupool.gradients import accumulator, exponent_of
 from gpupool.jobs import INT64, JobPlan, index_error
 from gpupool.kernels.cuda.gather import gather_chosen, gather_powers, gather_sums
 from gpupool.kernels.cuda.unpool import check_indices, claim, unpool, unpool_back
@@ -68,7 +68,7 @@ def chosen(plan: JobPlan) -> Steps:
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     codecs = (plan.dtypes[0], plan.out_dtype)
     gather = Stage(gather_chosen, (0, 2, 3), 1, "x", (("ACC", acc.type),), codecs)
-    if plan.job.extra == OWN:
+    if plan.job.own:
         return Steps([gather], [], run_first)
     return Steps([Stage(check_indices, (2, 4), 1, "y"), gather], [FLAGS], run_checked)
 
@@ -87,17 +87,22 @@ def powers(plan: JobPlan) -> Steps:
 FLAGS = Scratch((2,), INT64, "own")
 
 
-def run_checked(call: Any, stream: int, addresses: list[int]) -> None:
-    """The check of the indices, whose flags are the first scratch memory, and then all other kernels."""
+def read_flags(call: Any, stream: int, addresses: list[int]) -> list[int]:
+    """What the first kernel left in the flags, the first scratch memory; -1 is nothing, or not to be read."""
     at = len(call.plan.sides) + 1
     fill_bytes(addresses[at], 2 * INT64.itemsize, 0xFF, stream)
     call.launch(0, stream, addresses)
     flags = read_back(addresses[at], 2 * INT64.itemsize, stream)
-    if flags is not None:
-        beyond, below = np.frombuffer(flags, np.int64).tolist()
-        if beyond >= 0 or below >= 0:
-            limit = math.prod(a.n for a in call.plan.pooled)
-            raise index_error(call.plan, beyond if beyond >= 0 else -1 - below, limit)
+    return [-1, -1] if flags is None else np.frombuffer(flags, np.int64).tolist()
+
+
+def run_checked(call: Any, stream: int, addresses: list[int]) -> None:
+    """The check of the indices, and then all other kernels."""
+    at = len(call.plan.sides) + 1
+    beyond, below = read_flags(call, stream, addresses)
+    if beyond >= 0 or below >= 0:
+        limit = math.prod(a.n for a in call.plan.pooled)
+        raise index_error(call.plan, beyond if beyond >= 0 else -1 - below, limit)
     for number, scratch in enumerate(call.scratch[1:], 1):
         size = math.prod(scratch.shape) * scratch.dtype.itemsize
         fill_bytes(addresses[at + number], size, 0xFF, stream)

@@ -121,7 +121,7 @@ def prepare(stage: Stage, grid: Grid) -> Launched:
     """The kernel of a stage."""
     g = grid.geometry
     d, h, w = ((a.n if stage.side == "x" else a.out) for a in (g.d, g.h, g.w))
-    walk = Walk(cut(g.inner.n), cut(w), cut(h), cut(d), cut(g.outer2.n))
+    walk = Walk(*(cut(max(1, n)) for n in (g.inner.n, w, h, d, g.outer2.n)))  # of no units, nothing is launched
     units = g.outer.n * g.outer2.n * g.inner.n * d * h * w
     first_written = len(stage.arrays) - stage.writes
     memories = tuple((name, i < first_written) for i, name in enumerate(stage.payloads))

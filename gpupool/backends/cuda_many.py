@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda, cuda_fractional, cuda_gradients
+from gpupool.backends import cuda, cuda_fractional, cuda_gradients, cuda_known, cuda_offsets
 from gpupool.backends.cuda import checked, flat_memory, loose, overlap, unaligned, usable
 from gpupool.backends.cuda_arrays import Library, View, library
 from gpupool.backends.cuda_gradients import Scratch, Steps
@@ -24,12 +24,13 @@ from gpupool.backends.cuda_jobs import (
     write_bytes,
 )
 from gpupool.backends.cuda_launch import SIMULATED
+from gpupool.dtypes import is_float
 from gpupool.geometry import contiguous_strides, lowest, memory_order, span
-from gpupool.gradients import OWN, norms_request
+from gpupool.gradients import norms_request, positions_request
 from gpupool.jobs import Job, JobPlan, Operand, check_out
 from gpupool.request import fail
 
-ENGINES = cuda_gradients.ENGINES | cuda_fractional.ENGINES
+ENGINES = cuda_gradients.ENGINES | cuda_fractional.ENGINES | cuda_offsets.ENGINES | cuda_known.ENGINES
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
 
 _calls: dict[tuple, Call] = {}
@@ -80,7 +81,7 @@ class Call:
 
     def _prepare(self, device: int) -> None:
         plan = self.plan
-        self.steps = steps = ENGINES[plan.job.kind](plan)
+        self.steps = steps = ENGINES[plan.kind](plan)
         self.scratch = steps.scratch
         self.memories += [Memory(s.shape, contiguous_strides(s.shape, tuple(range(len(s.shape)))), s.dtype)
                           for s in self.scratch]  # fmt: skip
@@ -141,11 +142,12 @@ def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
     """Compute a job on device arrays of one library into a new array of it, or into `out`."""
     lib = library(arrays[0])
     if job.kind == "chosen" and len(arrays) == 2 and library(arrays[1]) is lib:
-        arrays = (*arrays, cuda.run(arrays[1], job.request)[1])
-        job = job._replace(operands=(*job.operands, "indices"), extra=OWN)
+        x = lib.view(arrays[1])
+        arrays = (*arrays, cuda.run(arrays[1], positions_request(job.request, x.shape, x.dtype))[1])
+        job = job._replace(operands=(*job.operands, "indices"), own=True)
     if job.kind == "powers" and library(arrays[1]) is lib:
         arrays = (*arrays, cuda.run(arrays[1], norms_request(job.request, lib.view(arrays[0]), lib.view(arrays[1]))))
-        job = job._replace(operands=(*job.operands, "norms"), extra=OWN)
+        job = job._replace(operands=(*job.operands, "norms"), own=True)
     views: list[View] = []
     for name, a in zip(job.operands, arrays, strict=True):
         if job.host and views and type(a) is np.ndarray:
@@ -176,7 +178,7 @@ def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
 
 def uploaded(lib: Library, like: Any, device: int | None, host: np.ndarray) -> View:
     """A small NumPy array's copy on the device, made on the caller's stream."""
-    if host.dtype.kind != "f" or host.ndim == 0 or host.size == 0:  # the plan refuses it, or nothing is read
+    if not is_float(host.dtype) or host.ndim == 0 or host.size == 0:  # the plan refuses it, or nothing is read
         return View(host.shape, host.strides, host.dtype, 0, device)
     host = np.ascontiguousarray(host)
     with usable(device):

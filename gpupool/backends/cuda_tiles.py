@@ -201,6 +201,7 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     edges = ("w" if check_w else "") + ("h" if check_h else "")
     label = f"{window_label(g)}_t{th}x{tw}_v{vector}" + (f"_edges_{edges}" if edges else "")
     if op.indices:
-        store = widest(places.where, 8, tw, steps(g, "ys", "outer", "outer2", "inner", "d", "h")) if store > 1 else 1
+        across = steps(g, "ys", "outer", "outer2", "inner", "d", "h")
+        store = widest(places.where, op.where_item, tw, across) if store > 1 else 1
         return Choice(tile_indices, (*constants, *own, ("STORE_WHERE", store)), label, walk, units)
     return Choice(tile, constants + own, label, walk, units)

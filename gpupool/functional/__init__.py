@@ -16,7 +16,12 @@ from .average import (
     global_avg_pool2d,
     global_avg_pool3d,
 )
-from .fractional import fractional_max_pool2d, fractional_max_pool3d
+from .fractional import (
+    fractional_max_pool2d,
+    fractional_max_pool2d_backward,
+    fractional_max_pool3d,
+    fractional_max_pool3d_backward,
+)
 from .general import output_shape, pool
 from .gradients_adaptive import (
     adaptive_avg_pool1d_backward,
@@ -135,7 +140,9 @@ __all__ = [
     "avg_pool3d",
     "avg_pool3d_backward",
     "fractional_max_pool2d",
+    "fractional_max_pool2d_backward",
     "fractional_max_pool3d",
+    "fractional_max_pool3d_backward",
     "global_avg_pool1d",
     "global_avg_pool1d_backward",
     "global_avg_pool2d",

@@ -14,6 +14,7 @@ def adaptive_avg_pool1d_backward(
     output_size: Any,
     *,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -23,7 +24,9 @@ def adaptive_avg_pool1d_backward(
     >>> gp.adaptive_avg_pool1d_backward(np.array([2.0, 4.0]), np.zeros(3), 2)
     array([1., 3., 2.])
     """
-    request = adaptive_request("adaptive_avg_pool1d_backward", "avg", 1, output_size, dtype, False, data_format)
+    request = adaptive_request(
+        "adaptive_avg_pool1d_backward", "avg", 1, output_size, dtype, False, data_format, nan_policy
+    )
     return backward(request, grad_output, x, out)
 
 
@@ -33,6 +36,7 @@ def adaptive_avg_pool2d_backward(
     output_size: Any,
     *,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -42,7 +46,9 @@ def adaptive_avg_pool2d_backward(
     >>> gp.adaptive_avg_pool2d_backward(np.array([[2.0, 4.0]]), np.zeros((1, 3)), (1, 2))
     array([[1., 3., 2.]])
     """
-    request = adaptive_request("adaptive_avg_pool2d_backward", "avg", 2, output_size, dtype, False, data_format)
+    request = adaptive_request(
+        "adaptive_avg_pool2d_backward", "avg", 2, output_size, dtype, False, data_format, nan_policy
+    )
     return backward(request, grad_output, x, out)
 
 
@@ -52,6 +58,7 @@ def adaptive_avg_pool3d_backward(
     output_size: Any,
     *,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -62,7 +69,9 @@ def adaptive_avg_pool3d_backward(
     array([[[1., 1.],
             [1., 1.]]])
     """
-    request = adaptive_request("adaptive_avg_pool3d_backward", "avg", 3, output_size, dtype, False, data_format)
+    request = adaptive_request(
+        "adaptive_avg_pool3d_backward", "avg", 3, output_size, dtype, False, data_format, nan_policy
+    )
     return backward(request, grad_output, x, out)
 
 
@@ -72,6 +81,7 @@ def adaptive_max_pool1d_backward(
     output_size: Any,
     *,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -81,7 +91,9 @@ def adaptive_max_pool1d_backward(
     >>> gp.adaptive_max_pool1d_backward(np.array([1.0, 2.0]), np.array([1.0, 5.0, 3.0]), 2)
     array([0., 3., 0.])
     """
-    request = adaptive_request("adaptive_max_pool1d_backward", "max", 1, output_size, None, True, data_format)
+    request = adaptive_request(
+        "adaptive_max_pool1d_backward", "max", 1, output_size, None, True, data_format, nan_policy
+    )
     return backward(request, grad_output, x, out, indices)
 
 
@@ -91,6 +103,7 @@ def adaptive_max_pool2d_backward(
     output_size: Any,
     *,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -101,7 +114,9 @@ def adaptive_max_pool2d_backward(
     array([[0., 3., 0.],
            [0., 0., 0.]])
     """
-    request = adaptive_request("adaptive_max_pool2d_backward", "max", 2, output_size, None, True, data_format)
+    request = adaptive_request(
+        "adaptive_max_pool2d_backward", "max", 2, output_size, None, True, data_format, nan_policy
+    )
     return backward(request, grad_output, x, out, indices)
 
 
@@ -111,6 +126,7 @@ def adaptive_max_pool3d_backward(
     output_size: Any,
     *,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -121,5 +137,7 @@ def adaptive_max_pool3d_backward(
     array([[[0., 0.],
             [0., 1.]]])
     """
-    request = adaptive_request("adaptive_max_pool3d_backward", "max", 3, output_size, None, True, data_format)
+    request = adaptive_request(
+        "adaptive_max_pool3d_backward", "max", 3, output_size, None, True, data_format, nan_policy
+    )
     return backward(request, grad_output, x, out, indices)

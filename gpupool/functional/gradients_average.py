@@ -21,6 +21,7 @@ def avg_pool2d_backward(
     *,
     dilation: Any = 1,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -32,7 +33,9 @@ def avg_pool2d_backward(
         The gradient with respect to the result.
     x : array of floats, shape (..., H, W), or (..., H, W, C) with ``data_format="channels_last"``
         What was pooled.
-    kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override, dilation, dtype, data_format
+    kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        As they were for `avg_pool2d`.
+    dilation, dtype, nan_policy, data_format
         As they were for `avg_pool2d`.
     out : array, optional
         Where to write: of x's library, shape and dtype, any strides, no overlap with the other arrays.
@@ -40,7 +43,8 @@ def avg_pool2d_backward(
     Returns
     -------
     array of x's library, shape, dtype and memory order
-        Each window's gradient, divided by what the window was divided by, goes to all of its elements.
+        Each window's gradient, divided by what the window was divided by, goes to all of its elements; where NaN is
+        omitted, to those that are not NaN.
 
     Raises
     ------
@@ -49,7 +53,8 @@ def avg_pool2d_backward(
 
     Notes
     -----
-    Only x's shape, dtype and memory order matter, not its elements. Sums are added in float32 (float64 for float64) in
+    Only x's shape, dtype and memory order matter, not its elements, except for which are NaN where those are omitted:
+    they get nothing, and the divisor is the forward's, without them. Sums are added in float32 (float64 for float64) in
     a fixed order: the same call gives the same bits on every run.
 
     Examples
@@ -61,7 +66,15 @@ def avg_pool2d_backward(
     """
     geometry = (kernel_size, stride, padding, dilation)
     request = avg_window(
-        "avg_pool2d_backward", 2, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format
+        "avg_pool2d_backward",
+        2,
+        geometry,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        dtype,
+        data_format,
+        nan_policy,
     )
     return backward(request, grad_output, x, out)
 
@@ -78,6 +91,7 @@ def avg_pool1d_backward(
     *,
     dilation: Any = 1,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -89,7 +103,15 @@ def avg_pool1d_backward(
     """
     geometry = (kernel_size, stride, padding, dilation)
     request = avg_window(
-        "avg_pool1d_backward", 1, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format
+        "avg_pool1d_backward",
+        1,
+        geometry,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        dtype,
+        data_format,
+        nan_policy,
     )
     return backward(request, grad_output, x, out)
 
@@ -106,6 +128,7 @@ def avg_pool3d_backward(
     *,
     dilation: Any = 1,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -119,7 +142,15 @@ def avg_pool3d_backward(
     """
     geometry = (kernel_size, stride, padding, dilation)
     request = avg_window(
-        "avg_pool3d_backward", 3, geometry, ceil_mode, count_include_pad, divisor_override, dtype, data_format
+        "avg_pool3d_backward",
+        3,
+        geometry,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
+        dtype,
+        data_format,
+        nan_policy,
     )
     return backward(request, grad_output, x, out)
 
@@ -130,6 +161,7 @@ def global_avg_pool2d_backward(
     *,
     keepdims: bool = True,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -140,7 +172,7 @@ def global_avg_pool2d_backward(
     array([[0.25, 0.25],
            [0.25, 0.25]])
     """
-    request = whole_request("global_avg_pool2d_backward", "avg", 2, keepdims, dtype, data_format)
+    request = whole_request("global_avg_pool2d_backward", "avg", 2, keepdims, dtype, data_format, nan_policy)
     return backward(request, grad_output, x, out)
 
 
@@ -150,6 +182,7 @@ def global_avg_pool1d_backward(
     *,
     keepdims: bool = True,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -159,7 +192,7 @@ def global_avg_pool1d_backward(
     >>> gp.global_avg_pool1d_backward(np.ones(1), np.zeros(2))
     array([0.5, 0.5])
     """
-    request = whole_request("global_avg_pool1d_backward", "avg", 1, keepdims, dtype, data_format)
+    request = whole_request("global_avg_pool1d_backward", "avg", 1, keepdims, dtype, data_format, nan_policy)
     return backward(request, grad_output, x, out)
 
 
@@ -169,6 +202,7 @@ def global_avg_pool3d_backward(
     *,
     keepdims: bool = True,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -178,5 +212,5 @@ def global_avg_pool3d_backward(
     >>> gp.global_avg_pool3d_backward(np.ones((1, 1, 1)), np.zeros((1, 1, 2)))
     array([[[0.5, 0.5]]])
     """
-    request = whole_request("global_avg_pool3d_backward", "avg", 3, keepdims, dtype, data_format)
+    request = whole_request("global_avg_pool3d_backward", "avg", 3, keepdims, dtype, data_format, nan_policy)
     return backward(request, grad_output, x, out)

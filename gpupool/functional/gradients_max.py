@@ -18,6 +18,7 @@ def max_pool2d_backward(
     ceil_mode: bool = False,
     *,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -29,17 +30,19 @@ def max_pool2d_backward(
         The gradient with respect to the result.
     x : array of floats, shape (..., H, W), or (..., H, W, C) with ``data_format="channels_last"``
         What was pooled.
-    kernel_size, stride, padding, dilation, ceil_mode, data_format
+    kernel_size, stride, padding, dilation, ceil_mode, nan_policy, data_format
         As they were for `max_pool2d`.
-    indices : int64 array of x's library, of grad_output's shape, optional
-        What `max_pool2d` gave with `return_indices`: x is then not read, only its shape, dtype and memory order.
+    indices : int64, uint8 or uint16 array of x's library, of grad_output's shape, optional
+        What `max_pool2d` gave with `return_indices`, True or "offsets": x is then not read, only its shape, dtype and
+        memory order.
     out : array, optional
         Where to write: of x's library, shape and dtype, any strides, no overlap with the other arrays.
 
     Returns
     -------
     array of x's library, shape, dtype and memory order
-        Each window's gradient goes to the element that it chose: the first of equal ones, the last NaN.
+        Each window's gradient goes to the element that it chose: the first of equal ones, the last NaN. Where NaN is
+        omitted, a window of nothing but NaN has chosen the last one, too.
 
     Raises
     ------
@@ -49,9 +52,9 @@ def max_pool2d_backward(
     Notes
     -----
     An element that several windows chose gets the sum, added in float32 (float64 for float64) in the windows'
-    row-major order: the same call gives the same bits on every run. Indices outside their plane are a ValueError; on a
-    GPU that waits for the check, and while a graph is captured they are skipped instead. Of an index inside the plane
-    but outside its own window the gradient is unspecified.
+    row-major order: the same call gives the same bits on every run. Indices outside their plane, and offsets that are
+    no element's, are a ValueError; on a GPU that waits for the check, and while a graph is captured they are skipped
+    instead. Of an index inside the plane but outside its own window the gradient is unspecified.
 
     Examples
     --------
@@ -62,7 +65,7 @@ def max_pool2d_backward(
            [0. , 0. , 2. , 0. ]])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = extreme_request("max_pool2d_backward", "max", 2, geometry, ceil_mode, True, "propagate", data_format)
+    request = extreme_request("max_pool2d_backward", "max", 2, geometry, ceil_mode, True, nan_policy, data_format)
     return backward(request, grad_output, x, out, indices)
 
 
@@ -76,6 +79,7 @@ def max_pool1d_backward(
     ceil_mode: bool = False,
     *,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -86,7 +90,7 @@ def max_pool1d_backward(
     array([0., 1., 2., 0.])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = extreme_request("max_pool1d_backward", "max", 1, geometry, ceil_mode, True, "propagate", data_format)
+    request = extreme_request("max_pool1d_backward", "max", 1, geometry, ceil_mode, True, nan_policy, data_format)
     return backward(request, grad_output, x, out, indices)
 
 
@@ -100,6 +104,7 @@ def max_pool3d_backward(
     ceil_mode: bool = False,
     *,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -111,7 +116,7 @@ def max_pool3d_backward(
            [0., 1.]])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = extreme_request("max_pool3d_backward", "max", 3, geometry, ceil_mode, True, "propagate", data_format)
+    request = extreme_request("max_pool3d_backward", "max", 3, geometry, ceil_mode, True, nan_policy, data_format)
     return backward(request, grad_output, x, out, indices)
 
 
@@ -121,6 +126,7 @@ def global_max_pool2d_backward(
     *,
     keepdims: bool = True,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -131,7 +137,7 @@ def global_max_pool2d_backward(
     array([[0., 1.],
            [0., 0.]])
     """
-    request = whole_request("global_max_pool2d_backward", "max", 2, keepdims, None, data_format)
+    request = whole_request("global_max_pool2d_backward", "max", 2, keepdims, None, data_format, nan_policy)
     return backward(request, grad_output, x, out, indices)
 
 
@@ -141,6 +147,7 @@ def global_max_pool1d_backward(
     *,
     keepdims: bool = True,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -150,7 +157,7 @@ def global_max_pool1d_backward(
     >>> gp.global_max_pool1d_backward(np.ones(1), np.array([1.0, 5.0]))
     array([0., 1.])
     """
-    request = whole_request("global_max_pool1d_backward", "max", 1, keepdims, None, data_format)
+    request = whole_request("global_max_pool1d_backward", "max", 1, keepdims, None, data_format, nan_policy)
     return backward(request, grad_output, x, out, indices)
 
 
@@ -160,6 +167,7 @@ def global_max_pool3d_backward(
     *,
     keepdims: bool = True,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -170,5 +178,5 @@ def global_max_pool3d_backward(
     array([[[0., 0.],
             [0., 1.]]])
     """
-    request = whole_request("global_max_pool3d_backward", "max", 3, keepdims, None, data_format)
+    request = whole_request("global_max_pool3d_backward", "max", 3, keepdims, None, data_format, nan_policy)
     return backward(request, grad_output, x, out, indices)

@@ -18,6 +18,7 @@ def min_pool2d_backward(
     ceil_mode: bool = False,
     *,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -25,13 +26,13 @@ def min_pool2d_backward(
 
     Parameters
     ----------
-    grad_output, x, kernel_size, stride, padding, dilation, ceil_mode, indices, data_format, out
+    grad_output, x, kernel_size, stride, padding, dilation, ceil_mode, indices, nan_policy, data_format, out
         As for `max_pool2d_backward`, with `min_pool2d` in the place of `max_pool2d`.
 
     Returns
     -------
     array of x's library, shape, dtype and memory order
-        Each window's gradient goes to the element that it chose: the first of equal ones, the last NaN.
+        Each window's gradient goes to the element that it chose: the first of equal ones, NaN as there.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def min_pool2d_backward(
            [0. , 0. , 0. , 0. ]])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = extreme_request("min_pool2d_backward", "min", 2, geometry, ceil_mode, True, "propagate", data_format)
+    request = extreme_request("min_pool2d_backward", "min", 2, geometry, ceil_mode, True, nan_policy, data_format)
     return backward(request, grad_output, x, out, indices)
 
 
@@ -61,6 +62,7 @@ def min_pool1d_backward(
     ceil_mode: bool = False,
     *,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -71,7 +73,7 @@ def min_pool1d_backward(
     array([1., 0., 0., 2.])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = extreme_request("min_pool1d_backward", "min", 1, geometry, ceil_mode, True, "propagate", data_format)
+    request = extreme_request("min_pool1d_backward", "min", 1, geometry, ceil_mode, True, nan_policy, data_format)
     return backward(request, grad_output, x, out, indices)
 
 
@@ -85,6 +87,7 @@ def min_pool3d_backward(
     ceil_mode: bool = False,
     *,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -96,7 +99,7 @@ def min_pool3d_backward(
            [0., 0.]])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = extreme_request("min_pool3d_backward", "min", 3, geometry, ceil_mode, True, "propagate", data_format)
+    request = extreme_request("min_pool3d_backward", "min", 3, geometry, ceil_mode, True, nan_policy, data_format)
     return backward(request, grad_output, x, out, indices)
 
 
@@ -106,6 +109,7 @@ def global_min_pool2d_backward(
     *,
     keepdims: bool = True,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -116,7 +120,7 @@ def global_min_pool2d_backward(
     array([[0., 0.],
            [0., 1.]])
     """
-    request = whole_request("global_min_pool2d_backward", "min", 2, keepdims, None, data_format)
+    request = whole_request("global_min_pool2d_backward", "min", 2, keepdims, None, data_format, nan_policy)
     return backward(request, grad_output, x, out, indices)
 
 
@@ -126,6 +130,7 @@ def global_min_pool1d_backward(
     *,
     keepdims: bool = True,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -135,7 +140,7 @@ def global_min_pool1d_backward(
     >>> gp.global_min_pool1d_backward(np.ones(1), np.array([1.0, 5.0]))
     array([1., 0.])
     """
-    request = whole_request("global_min_pool1d_backward", "min", 1, keepdims, None, data_format)
+    request = whole_request("global_min_pool1d_backward", "min", 1, keepdims, None, data_format, nan_policy)
     return backward(request, grad_output, x, out, indices)
 
 
@@ -145,6 +150,7 @@ def global_min_pool3d_backward(
     *,
     keepdims: bool = True,
     indices: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -155,5 +161,5 @@ def global_min_pool3d_backward(
     array([[[1., 0.],
             [0., 0.]]])
     """
-    request = whole_request("global_min_pool3d_backward", "min", 3, keepdims, None, data_format)
+    request = whole_request("global_min_pool3d_backward", "min", 3, keepdims, None, data_format, nan_policy)
     return backward(request, grad_output, x, out, indices)

@@ -18,6 +18,7 @@ def sum_pool2d_backward(
     ceil_mode: bool = False,
     *,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -25,13 +26,13 @@ def sum_pool2d_backward(
 
     Parameters
     ----------
-    grad_output, x, kernel_size, stride, padding, dilation, ceil_mode, dtype, data_format, out
+    grad_output, x, kernel_size, stride, padding, dilation, ceil_mode, dtype, nan_policy, data_format, out
         As for `avg_pool2d_backward`, with `sum_pool2d` in the place of `avg_pool2d`.
 
     Returns
     -------
     array of x's library, shape, dtype and memory order
-        Each window's gradient goes to all of its elements.
+        Each window's gradient goes to all of its elements; where NaN is omitted, to those that are not NaN.
 
     Raises
     ------
@@ -40,7 +41,8 @@ def sum_pool2d_backward(
 
     Notes
     -----
-    Only x's shape, dtype and memory order matter, not its elements; sums as in `avg_pool2d_backward`.
+    Of x its shape, dtype and memory order matter, and where NaN is omitted which elements are NaN; sums as in
+    `avg_pool2d_backward`.
 
     Examples
     --------
@@ -50,7 +52,7 @@ def sum_pool2d_backward(
            [4., 4., 8., 8.]])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = window_request("sum_pool2d_backward", "sum", 2, geometry, ceil_mode, data_format, dtype, "propagate")
+    request = window_request("sum_pool2d_backward", "sum", 2, geometry, ceil_mode, data_format, dtype, nan_policy)
     return backward(request, grad_output, x, out)
 
 
@@ -64,6 +66,7 @@ def sum_pool1d_backward(
     ceil_mode: bool = False,
     *,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -74,7 +77,7 @@ def sum_pool1d_backward(
     array([1., 3., 2.])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = window_request("sum_pool1d_backward", "sum", 1, geometry, ceil_mode, data_format, dtype, "propagate")
+    request = window_request("sum_pool1d_backward", "sum", 1, geometry, ceil_mode, data_format, dtype, nan_policy)
     return backward(request, grad_output, x, out)
 
 
@@ -88,6 +91,7 @@ def sum_pool3d_backward(
     ceil_mode: bool = False,
     *,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -100,7 +104,7 @@ def sum_pool3d_backward(
            [[1., 1.]]])
     """
     geometry = (kernel_size, stride, padding, dilation)
-    request = window_request("sum_pool3d_backward", "sum", 3, geometry, ceil_mode, data_format, dtype, "propagate")
+    request = window_request("sum_pool3d_backward", "sum", 3, geometry, ceil_mode, data_format, dtype, nan_policy)
     return backward(request, grad_output, x, out)
 
 
@@ -110,6 +114,7 @@ def global_sum_pool2d_backward(
     *,
     keepdims: bool = True,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -119,7 +124,7 @@ def global_sum_pool2d_backward(
     >>> gp.global_sum_pool2d_backward(np.ones((1, 1)), np.zeros((1, 2)))
     array([[1., 1.]])
     """
-    request = whole_request("global_sum_pool2d_backward", "sum", 2, keepdims, dtype, data_format)
+    request = whole_request("global_sum_pool2d_backward", "sum", 2, keepdims, dtype, data_format, nan_policy)
     return backward(request, grad_output, x, out)
 
 
@@ -129,6 +134,7 @@ def global_sum_pool1d_backward(
     *,
     keepdims: bool = True,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -138,7 +144,7 @@ def global_sum_pool1d_backward(
     >>> gp.global_sum_pool1d_backward(np.ones(1), np.zeros(2))
     array([1., 1.])
     """
-    request = whole_request("global_sum_pool1d_backward", "sum", 1, keepdims, dtype, data_format)
+    request = whole_request("global_sum_pool1d_backward", "sum", 1, keepdims, dtype, data_format, nan_policy)
     return backward(request, grad_output, x, out)
 
 
@@ -148,6 +154,7 @@ def global_sum_pool3d_backward(
     *,
     keepdims: bool = True,
     dtype: Any = None,
+    nan_policy: str = "propagate",
     data_format: str = "channels_first",
     out: Any = None,
 ) -> Any:
@@ -157,5 +164,5 @@ def global_sum_pool3d_backward(
     >>> gp.global_sum_pool3d_backward(np.ones((1, 1, 1)), np.zeros((1, 1, 2)))
     array([[[1., 1.]]])
     """
-    request = whole_request("global_sum_pool3d_backward", "sum", 3, keepdims, dtype, data_format)
+    request = whole_request("global_sum_pool3d_backward", "sum", 3, keepdims, dtype, data_format, nan_policy)
     return backward(request, grad_output, x, out)

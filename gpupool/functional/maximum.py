@@ -16,7 +16,7 @@ def max_pool2d(
     padding: Any = 0,
     dilation: Any = 1,
     ceil_mode: bool = False,
-    return_indices: bool = False,
+    return_indices: bool | str = False,
     *,
     nan_policy: str = "propagate",
     data_format: str = "channels_first",
@@ -39,8 +39,8 @@ def max_pool2d(
         Elements between two taps of a window.
     ceil_mode : bool
         Also keep a last window that overhangs the end, if it starts before the end padding.
-    return_indices : bool
-        Also return where each element was found.
+    return_indices : bool or "offsets"
+        Also return where each element was found: in its plane, or ("offsets") in its window.
     nan_policy : "propagate" or "omit"
         Whether a NaN in the window is the result, or is absent as padding is; nothing but NaN gives NaN.
     data_format : "channels_first" or "channels_last"
@@ -52,7 +52,9 @@ def max_pool2d(
     -------
     array of x's library, dtype and memory order, shape (..., oH, oW) or (..., oH, oW, C)
         NaN propagates; the first of equal elements wins, of several NaN the last. With `return_indices` a pair: the
-        values, and int64 positions, flat within the pooled axes (``h * W + w``).
+        values, and int64 positions, flat within the pooled axes (``h * W + w``). Offsets are the numbers of taps,
+        row-major in the whole window (``jh * kernel_size[1] + jw``, those in the padding counted): uint8 for up to 256
+        taps, uint16 for up to 65536. They are for `max_pool2d_backward`, at an eighth of the memory.
 
     Raises
     ------
@@ -82,7 +84,7 @@ def max_pool1d(
     padding: Any = 0,
     dilation: Any = 1,
     ceil_mode: bool = False,
-    return_indices: bool = False,
+    return_indices: bool | str = False,
     *,
     nan_policy: str = "propagate",
     data_format: str = "channels_first",
@@ -106,7 +108,7 @@ def max_pool3d(
     padding: Any = 0,
     dilation: Any = 1,
     ceil_mode: bool = False,
-    return_indices: bool = False,
+    return_indices: bool | str = False,
     *,
     nan_policy: str = "propagate",
     data_format: str = "channels_first",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpupool.request import Request, flag, hashable, ints, window_ints
+from gpupool.request import Request, flag, hashable, ints, positions, window_ints
 
 
 def window_request(
@@ -27,7 +27,7 @@ def extreme_request(
     window, stride, padding, dilation = geometry
     return Request(
         name, op, window_ints("kernel_size", window), ints("stride", stride), ints("padding", padding),
-        ints("dilation", dilation), flag("ceil_mode", ceil), indices=flag("return_indices", indices),
+        ints("dilation", dilation), flag("ceil_mode", ceil), indices=positions(indices),
         spatial=spatial, data_format=hashable("data_format", layout, "a string"),
         nan_policy=hashable("nan_policy", nan, "a string"),
     )  # fmt: skip

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..gradient import adaptive_windows_of, hits, windows_of
-from ..window import Axis, adaptive_range, first_tap, tap_count, tap_range
+from ..gradient import adaptive_windows_of, fractional_windows_of, hits, windows_of
+from ..window import Axis, adaptive_range, first_tap, fractional_slack, tap_count, tap_range
 from .jit import called, kernel, pointer
 
 INT64 = np.dtype(np.int64)
@@ -20,6 +20,8 @@ INT64 = np.dtype(np.int64)
 called(windows_of)
 called(adaptive_windows_of)
 called(hits)
+called(fractional_slack)
+called(fractional_windows_of)
 
 
 class Frame(NamedTuple):
@@ -80,6 +82,16 @@ def fill_tables(n, out, k, s, d, before, count_from, count_to, first_at, count_a
         start = first_tap(o, s, before)
         taps[o] = tap_count(start, count_from, count_to, k, d)
         taps[out + o], taps[2 * out + o] = tap_range(start, 0, n, k, d)
+
+
+@kernel
+def fill_fractional_tables(n, out, k, first_at, count_at):
+    """The windows that may contain each position, where they lie at random distances."""
+    first, count = pointer(first_at, INT64), pointer(count_at, INT64)
+    a = Axis(n, out, k, 1, 1, 0, 0, n, 0, 0)
+    for p in range(n):
+        lo, hi = fractional_windows_of(a, p)
+        first[p], count[p] = lo, hi - lo
 
 
 @kernel

@@ -43,7 +43,7 @@ def reach(first_at, count_at, step, lo, hi, out):
 def band_of(f, bands, unit):
     """Which plane a unit of work belongs to, which of its elements are its own, and which windows reach those."""
     plane, band = unit // bands, unit % bands
-    if f.d > 1:
+    if f.d > 1 or f.od > 1:  # one slab may be in several windows, too
         lo, hi = band * f.d // bands, (band + 1) * f.d // bands
         start, stop = reach(f.first_d, f.count_d, f.step_d, lo, hi, f.od)
         return plane, lo * f.h * f.w, hi * f.h * f.w, start * f.oh * f.ow, stop * f.oh * f.ow

@@ -93,6 +93,11 @@ def short(payload: str, codec: Any) -> str:
     return SHORT[word] + bits
 
 
+def decoder(codec: Any) -> Any:
+    """How a codec's elements are read on this target; None for a codec of results alone."""
+    return memory.half_decode if isinstance(codec, Half) else getattr(type(codec), "decode", None)
+
+
 def names(kernel: Kernel) -> dict[str, Any]:
     """What the names in the engines stand for."""
     red, x_codec, y_codec, constants = kernel.red, kernel.x_codec, kernel.y_codec, dict(kernel.constants)
@@ -101,13 +106,15 @@ def names(kernel: Kernel) -> dict[str, Any]:
         "X_CODEC": x_codec,
         "Y_CODEC": y_codec,
         "RULE": kernel.rule,
-        "span": type(kernel.rule).span,
-        "counted": type(kernel.rule).counted,
+        "span": getattr(type(kernel.rule), "span", None),
+        "counted": getattr(type(kernel.rule), "counted", None),
         **inverse(kernel.rule),
         **{name: getattr(type(red), name) for name in ("seed", "combine", "finish") if red is not None},
         "select": getattr(type(red), "select", None),
-        "decode": memory.half_decode if isinstance(x_codec, Half) else type(x_codec).decode,
-        "decode_result": memory.half_decode if isinstance(y_codec, Half) else getattr(type(y_codec), "decode", None),
+        "share": getattr(type(red), "share", None),
+        "decode": decoder(x_codec),
+        "decode_result": decoder(y_codec),
+        "decode_sample": decoder(constants.get("SAMPLE_CODEC")),
         "encode": memory.half_encode if isinstance(y_codec, Half) else type(y_codec).encode,
         **memory.NAMES,
         **constants,
@@ -145,7 +152,7 @@ def memory_type(kernel: Kernel, name: str) -> Any:
     if name in ("x", "y"):
         return Memory(getattr(types, kernel.x_type if name == "x" else kernel.y_type), name == "x")
     if name == "where":
-        return Memory(types.int64, False)
+        return Memory(from_dtype(np.dtype(dict(kernel.constants).get("INDEX", np.int64))), False)
     part = dict(kernel.constants)[{"part0": "ACC0", "part1": "ACC1"}[name]]
     return Memory(from_dtype(np.dtype(part)), "y" in kernel.pointers)
 

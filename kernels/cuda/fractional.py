@@ -12,8 +12,13 @@ from .memory import index, number
 from .walk import place
 
 RED = X_CODEC = Y_CODEC = None  # bound to the reducer and its codecs
-SAMPLE: Any = None  # bound to the type of the samples
+SAMPLE: Any = None  # bound to the type in which starts are computed
+SAMPLE_CODEC = None  # bound to the codec of the samples
 COLUMN_D = COLUMN_H = COLUMN_W = 0  # bound: which of a plane's samples each axis takes
+
+
+def decode_sample(codec, raw):
+    """The decode of the samples' codec: bound."""
 
 
 def window_start(samples, at, a, o):
@@ -21,7 +26,7 @@ def window_start(samples, at, a, o):
     last = a.n - a.k
     if o == a.out - 1:
         return last
-    u = samples[at]
+    u = decode_sample(SAMPLE_CODEC, samples[at])
     if not (u > -LARGEST_SAMPLE and u < LARGEST_SAMPLE):
         u = SAMPLE(0)
     alpha = SAMPLE(number(last)) / SAMPLE(number(a.out - 1))

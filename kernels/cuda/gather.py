@@ -30,27 +30,30 @@ def has_tap(g, od, oh, ow, pd, ph, pw):
     return hits(g.d, od, pd) and hits(g.h, oh, ph) and hits(g.w, ow, pw)
 
 
+def summed(grad, at, s, g, pd, ph, pw):
+    """The shares of all windows that contain an element, of the plane's gradient at `at`."""
+    total = ACC(0)
+    d0, d1 = windows_of(g.d, pd)
+    h0, h1 = windows_of(g.h, ph)
+    w0, w1 = windows_of(g.w, pw)
+    for od in range(d0, d1):
+        for oh in range(h0, h1):
+            for ow in range(w0, w1):
+                if not DILATED or has_tap(g, od, oh, ow, pd, ph, pw):
+                    share = ACC(decode(X_CODEC, grad[at + od * s.d + oh * s.h + ow * s.w]))
+                    if AVERAGES and UNIFORM == 0:
+                        share = share / ACC(number(divisor(RULE, g, od, oh, ow)))
+                    total = total + share
+    return total / ACC(UNIFORM) if AVERAGES and UNIFORM != 0 else total
+
+
 def gather_sums(grad, out, g, steps, walk, first, count):
     """Of sums and averages: each window gives its share."""
     i = first + index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
     if i < count:
         c, pw, ph, pd, o2, o1 = place(walk, i)
         s, t = steps
-        at = o1 * s.outer + o2 * s.outer2 + c * s.inner
-        total = ACC(0)
-        d0, d1 = windows_of(g.d, pd)
-        h0, h1 = windows_of(g.h, ph)
-        w0, w1 = windows_of(g.w, pw)
-        for od in range(d0, d1):
-            for oh in range(h0, h1):
-                for ow in range(w0, w1):
-                    if not DILATED or has_tap(g, od, oh, ow, pd, ph, pw):
-                        share = ACC(decode(X_CODEC, grad[at + od * s.d + oh * s.h + ow * s.w]))
-                        if AVERAGES and UNIFORM == 0:
-                            share = share / ACC(number(divisor(RULE, g, od, oh, ow)))
-                        total = total + share
-        if AVERAGES and UNIFORM != 0:
-            total = total / ACC(UNIFORM)
+        total = summed(grad, o1 * s.outer + o2 * s.outer2 + c * s.inner, s, g, pd, ph, pw)
         to = o1 * t.outer + o2 * t.outer2 + c * t.inner + pd * t.d + ph * t.h + pw * t.w
         out[to] = encode(Y_CODEC, total)
 

@@ -39,7 +39,8 @@ class JobKernel(Kernel):
     @functools.cached_property
     def key(self) -> tuple:
         """All that distinguishes kernels."""
-        parts = tuple((type(p), tuple(p)) for p in (self.x_codec, self.y_codec, self.rule))
+        bound = (self.red, self.x_codec, self.y_codec, self.rule)
+        parts = tuple(p and (type(p), tuple(p)) for p in bound)
         widths = (self.index_bits, self.offset_bits)
         return (self.engine, *parts, self.memories, *widths, self.constants, self.threads)
 

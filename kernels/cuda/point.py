@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from numba import cuda
 
-from ..point import divisor, encode, finish, reduce_window, select
+from ..point import divisor, encode, finish, reduce_window, select, tap_number
 from ..ranks import window_box
 from .memory import index, number
 from .walk import place
 
 RED = X_CODEC = Y_CODEC = RULE = None  # bound to a reducer, its codecs and the rule by which windows lie
+OFFSETS = False  # bound: whether positions are numbers of taps
 
 
 def point(x, y, g, walk, count):
@@ -43,7 +44,7 @@ def point_indices(x, y, where, g, walk, count):
         at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys + od * g.d.ys + oh * g.h.ys + ow * g.w.ys
         value, position = finish(RED, reduce_window(x, at_x, X_CODEC, RED, RULE, g, od, oh, ow), 1)
         y[at_y] = encode(Y_CODEC, value)
-        where[at_y] = position
+        where[at_y] = tap_number(g, od, oh, ow, position) if OFFSETS else position
 
 
 def point_positions(x, y, g, walk, count):
@@ -54,4 +55,4 @@ def point_positions(x, y, g, walk, count):
         at_x = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
         at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys + od * g.d.ys + oh * g.h.ys + ow * g.w.ys
         _, position = finish(RED, reduce_window(x, at_x, X_CODEC, RED, RULE, g, od, oh, ow), 1)
-        y[at_y] = position
+        y[at_y] = tap_number(g, od, oh, ow, position) if OFFSETS else position

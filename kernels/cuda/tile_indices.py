@@ -19,10 +19,26 @@ from .walk import place
 
 # Bound for each kernel, with those of `tile`:
 KD = SH = SW = TH = TW = STORE = STORE_WHERE = COLUMNS = TILE = ROWS = 1
-CHECK_W = CHECK_H = False
+CHECK_W = CHECK_H = OFFSETS = False
+KH = KW = 1
 NEUTRAL = (0, 0)
 ACC0 = ACC1 = OUT = None
 INDEX = np.int64
+
+
+def first_inside(start):
+    """The first tap inside the input of a window from `start`."""
+    return -start if start < 0 else index(0)
+
+
+def tap(value, code, start_d, window_h, window_w, down, across):
+    """The number of a tap of the window that begins so many elements down and across in the tile."""
+    if (CHECK_W or CHECK_H or KD > 1) and value == NEUTRAL[0]:
+        return (first_inside(start_d) * KH + first_inside(window_h)) * KW + first_inside(window_w)
+    jd = code // (ROWS * COLUMNS)
+    rest = code - jd * (ROWS * COLUMNS)
+    r = rest // COLUMNS
+    return (jd * KH + r - down) * KW + rest - r * COLUMNS - across
 
 
 def from_start(start):
@@ -60,9 +76,11 @@ def tile_indices(x, y, where, g, walk, count):
                 for t in range(TW):
                     value, code = kept(a0, a1, r * TW + t)
                     values[t] = encode(Y_CODEC, value)
-                    places[t] = position(
-                        value, index(code), g, start_d, start_h, start_w, start_h + r * SH, start_w + t * SW
-                    )
+                    window_h, window_w = start_h + r * SH, start_w + t * SW
+                    if OFFSETS:
+                        places[t] = tap(value, index(code), start_d, window_h, window_w, r * SH, t * SW)
+                    else:
+                        places[t] = position(value, index(code), g, start_d, start_h, start_w, window_h, window_w)
                 store_both(y, where, at_y + (oh + r) * g.h.ys + ow * g.w.ys, g, ow, values, places)
 
 

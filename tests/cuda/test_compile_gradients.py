@@ -1,15 +1,16 @@
 """The kernels with several operands, compiled and linked without a GPU for every architecture."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 
 import gpupool.kernels.cuda.compile as compiler
 from benchmarks.sass import resources
 from gpupool.backends.cuda_many import ENGINES, Memory, lay_out
-from gpupool.fractional import WHERE, plan_fractional
+from gpupool.fractional import WHERE, plan_fractional, plan_fractional_gradient
 from gpupool.functional import average, unpool, whole
 from gpupool.geometry import contiguous_strides
-from gpupool.gradients import accumulator, plan_gradient
+from gpupool.gradients import accumulator, kind_of, plan_gradient
 from gpupool.jobs import INT64, Job, Operand
 from gpupool.request import Request
 from gpupool.unpooling import plan_unpool_gradient
@@ -23,14 +24,37 @@ HUGE = (3, 70000, 40000)  # more than 2**32 elements
 def average_of(dtype, shape, small, **changed):
     """The gradient of 3x3 averages with stride 2."""
     geometry = (3, 2, 1, changed.get("dilation", 1))
-    request = average.avg_window("avg", 2, geometry, False, changed.get("include", True), None, None, "channels_first")
-    return Job(request, "sums", ("g", "x"), plan_gradient), [Operand(small, dtype), Operand(shape, dtype)]
+    request = average.avg_window(
+        "avg", 2, geometry, False, changed.get("include", True), changed.get("override"), None, "channels_first",
+        changed.get("nan", "propagate"),
+    )  # fmt: skip
+    return Job(request, kind_of(request), ("g", "x"), plan_gradient), [Operand(small, dtype), Operand(shape, dtype)]
+
+
+def sum_of(dtype, shape, small):
+    """The gradient of 3x3 sums with stride 2 that omit NaN."""
+    request = whole.window_request("sum", "sum", 2, (3, 2, 1, 1), False, "channels_first", None, "omit")
+    return Job(request, kind_of(request), ("g", "x"), plan_gradient), [Operand(small, dtype), Operand(shape, dtype)]
+
+
+def fractional_gradient_of(dtype, shape, small):
+    """The gradient of 2x2 windows at random distances."""
+    request = Request("fractional", "max", 2, spatial=2, indices=True)
+    job = Job(request, "chosen", ("g", "x", "indices"), plan_fractional_gradient, (small[-2:], None), own=True)
+    return job, [Operand(small, dtype), Operand(shape, dtype), Operand(small, INT64)]
 
 
 def maximum_of(dtype, shape, small):
     """The gradient of 3x3 maxima with stride 2, from indices."""
     request = whole.extreme_request("max", "max", 2, (3, 2, 1, 1), False, True, "propagate", "channels_first")
     operands = [Operand(small, dtype), Operand(shape, dtype), Operand(small, INT64)]
+    return Job(request, "chosen", ("g", "x", "indices"), plan_gradient), operands
+
+
+def offsets_of(dtype, shape, small, k=3, dilation=1, taken=np.uint8):
+    """The gradient of maxima with stride 2, from offsets."""
+    request = whole.extreme_request("max", "max", 2, (k, 2, k // 2, dilation), False, True, "omit", "channels_first")
+    operands = [Operand(small, dtype), Operand(shape, dtype), Operand(small, np.dtype(taken))]
     return Job(request, "chosen", ("g", "x", "indices"), plan_gradient), operands
 
 
@@ -67,7 +91,7 @@ def fractional_of(dtype, shape, small, kind="fractional", samples=np.float32):
 def kernels_of(job, operands):
     """The kernels of a job on C-contiguous arrays."""
     plan = job.make_plan(job, tuple(operands))
-    steps = ENGINES[job.kind](plan)
+    steps = ENGINES[plan.kind](plan)
     arrays = [*operands, Operand(plan.out_shape, plan.out_dtype), *(Operand(s.shape, s.dtype) for s in steps.scratch)]
     memories = [Memory(a.shape, contiguous_strides(a.shape, tuple(range(len(a.shape)))), a.dtype) for a in arrays]
     return [one.kernel for one in lay_out(plan, steps, memories)[1]]
@@ -82,6 +106,22 @@ CASES += [
     (maximum_of, FLOATS[1], HUGE, (3, 35000, 20000), {}),
 ]
 CASES += [(average_of, FLOATS[1], LARGE, (16, 64, 55, 55), {"dilation": 2})]
+CASES += [(offsets_of, dtype, LARGE, SMALL, {}) for dtype in FLOATS]
+CASES += [(average_of, dtype, LARGE, SMALL, {"nan": "omit"}) for dtype in FLOATS]
+CASES += [
+    (average_of, FLOATS[1], LARGE, SMALL, {"nan": "omit", "override": 5}),
+    (average_of, FLOATS[1], HUGE, (3, 35000, 20000), {"nan": "omit"}),
+    (sum_of, FLOATS[1], LARGE, SMALL, {}),
+    (fractional_gradient_of, FLOATS[0], LARGE, SMALL, {}),
+    (fractional_gradient_of, FLOATS[1], HUGE, (3, 35000, 20000), {}),
+    (fractional_of, FLOATS[1], LARGE, SMALL, {"samples": np.float16}),
+    (fractional_of, FLOATS[1], LARGE, SMALL, {"samples": ml_dtypes.bfloat16}),
+]
+CASES += [
+    (offsets_of, FLOATS[1], LARGE, (16, 64, 55, 55), {"dilation": 2}),
+    (offsets_of, FLOATS[1], LARGE, SMALL, {"k": 17, "taken": np.uint16}),
+    (offsets_of, FLOATS[1], HUGE, (3, 35000, 20000), {}),
+]
 CASES += [(fractional_of, dtype, LARGE, SMALL, {}) for dtype in (*FLOATS, np.dtype(np.uint8))]
 CASES += [
     (fractional_of, FLOATS[1], LARGE, SMALL, {"kind": WHERE, "samples": np.float64}),
@@ -111,6 +151,10 @@ def test_every_kernel_is_compiled():
         "gather_sums",
         "gather_chosen",
         "gather_powers",
+        "share_known",
+        "gather_known",
+        "gather_taken",
+        "check_taken",
         "check_indices",
         "claim",
         "unpool",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import reference
 from fills import fill
+from test_offsets import taps_of
 
 import gpupool as gp
 from gpupool.backends.cuda import recorded
@@ -94,6 +95,17 @@ ROWS = [
     ("max_pool1d", (3, 23), "uint8", {"kernel_size": 3, "stride": 2, "return_indices": True}, 0, 0, "tile_indices_k3"),
     ("max_pool3d", (1, 5, 6, 8), "float32",
      {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}, 0, 0, "tile_indices_k3x3x3s2x2x2"),
+    # the same with offsets: in the tile, with edges, in 3-D, and by the point kernel
+    ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2, "return_indices": "offsets"}, 0, 0,
+     "tile_indices_k2x2s2x2_t1x4_v4_offsets_arg_max_f32"),
+    ("max_pool2d", (2, 9, 16), "float16",
+     {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": "offsets"}, 0, 0, "tile_indices_k3x3s2x2"),
+    ("max_pool2d", (2, 7, 11), "int8", {"kernel_size": 3, "stride": 1, "padding": 1, "return_indices": "offsets"}, 1, 0,
+     "tile_indices_k3x3s1x1"),
+    ("max_pool3d", (1, 5, 6, 8), "float32",
+     {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": "offsets"}, 0, 0, "tile_indices_k3x3x3s2x2x2"),
+    ("max_pool2d", (2, 7, 9), "float32", {"kernel_size": 3, "dilation": 2, "return_indices": "offsets"}, 0, 0,
+     "point_indices_offsets"),
     # windows of several lengths; where sizes divide evenly, the fast kernels
     ("adaptive_max_pool2d", (2, 7, 9), "float32", {"output_size": (3, 4)}, 0, 0, "point_adaptive_max_f32"),
     ("adaptive_avg_pool2d", (7, 5, 3), "float32", {"output_size": 4, "data_format": LAST}, 0, 0, "point_adaptive_mean"),
@@ -134,10 +146,15 @@ def test_variant(backend, row, data):
     with recorded() as names:
         got = getattr(gp, function)(view(backend, values, offset, pitch), **arguments)
     assert any(kernel in name for name in names), names
-    answer = reference.call(function, values, **arguments)
+    offsets = arguments.get("return_indices") == "offsets"
+    answer = reference.call(function, values, **arguments | ({"return_indices": True} if offsets else {}))
     if arguments.get("return_indices"):
         got, where = got
-        np.testing.assert_array_equal(where.copy_to_host(), answer.indices)
+        wanted = answer.indices
+        if offsets:
+            count = int(function[-2])
+            wanted = taps_of(wanted, values.shape[-count:], count, arguments)
+        np.testing.assert_array_equal(where.copy_to_host(), wanted)
     compare.assert_answer(got.copy_to_host(), answer)
 
 

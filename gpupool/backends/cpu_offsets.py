@@ -1,0 +1,56 @@
+"""The CPU engine of gradients from offsets: a check of all of them, then each gradient to its window's tap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpupool.axes import PooledAxis
+from gpupool.gradients import TAKEN, accumulator
+from gpupool.jobs import JobPlan, offset_error
+from gpupool.kernels.codecs import input_codec
+from gpupool.kernels.cpu import jit
+from gpupool.kernels.cpu.choose_lines import givers
+from gpupool.kernels.cpu.frame import FRAME, Frame
+from gpupool.kernels.cpu.offsets import Giving, check_taken, give_taken, widener
+
+from .cpu import payload
+from .cpu_frame import Form, tap_distances
+from .cpu_gradients import Runner, bands_of, launch
+
+
+def give_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """Gradients of operators that choose an element of each window, from the taps that were chosen."""
+    f = Frame(*packed[:FRAME].tolist())
+    g_type, x_type, taken = payload(plan.dtypes[0]), payload(plan.out_dtype), plan.dtypes[2]
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    axes = [PooledAxis(0, 1, 1, 1, 1, 1, 0, 0)] * (3 - len(plan.pooled)) + list(plan.pooled)
+    distances = tap_distances(axes, f)
+    codecs = input_codec(plan.dtypes[0]), input_codec(plan.out_dtype)
+    lines = givers(g_type, acc, codecs[0], x_type, codecs[1], acc.type(0))
+    z = Giving._make((
+        *[v for a in axes for v in (a.k, a.s, a.before)], g_type.itemsize, taken.itemsize, x_type.itemsize,
+        acc.itemsize, int(acc == x_type), distances.ctypes.data, *(jit.c_function(p) for p in (widener(taken), *lines)),
+    ))  # fmt: skip
+    numbers = np.array(z, np.int64)
+    check = jit.compiled(check_taken, (0,) * 6, (taken,))
+    entry = jit.compiled(give_taken, (0,) * 8, ())
+    where, elements = (packed.ctypes.data, numbers.ctypes.data), math.prod(form.x)
+    rows = f.outer * f.od * f.oh
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers, distances)) -> None:
+        found = np.empty(1, np.int64)
+        check(arrays[2].ctypes.data, *where, 0, rows, found.ctypes.data, taken)
+        if found[0] >= 0:
+            raise offset_error(plan, int(found[0]))
+        bands = bands_of(f)
+        addresses = (arrays[0].ctypes.data, arrays[2].ctypes.data, out.ctypes.data, *where, bands)
+        launch(entry, addresses, (), f.outer * bands, elements)
+
+    return run
+
+
+ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner]] = {TAKEN: give_engine}

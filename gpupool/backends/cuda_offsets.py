@@ -1,0 +1,33 @@
+"""The GPU stages of gradients from offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gpupool.backends.cuda_gradients import FLAGS, Steps, read_flags, run_first
+from gpupool.backends.cuda_jobs import Stage, make_axes
+from gpupool.gradients import TAKEN, accumulator
+from gpupool.jobs import JobPlan, offset_error
+from gpupool.kernels.cuda.offsets import check_taken, gather_taken
+
+
+def run_taken(call: Any, stream: int, addresses: list[int]) -> None:
+    """The check of the offsets, and then the gradient."""
+    worst, _ = read_flags(call, stream, addresses)
+    if worst >= 0:
+        raise offset_error(call.plan, worst)
+    call.launch(1, stream, addresses)
+
+
+def taken(plan: JobPlan) -> Steps:
+    """Gradients of operators that choose an element, whose taps are the third operand."""
+    dilated = any(a.d > 1 for a in make_axes(plan))
+    constants = (("ACC", accumulator(plan.dtypes[0], plan.out_dtype).type), ("DILATED", dilated))
+    gather = Stage(gather_taken, (0, 2, 3), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))
+    if plan.job.own:
+        return Steps([gather], [], run_first)
+    return Steps([Stage(check_taken, (2, 4), 1, "y"), gather], [FLAGS], run_taken)
+
+
+ENGINES: dict[str, Callable[[JobPlan], Steps]] = {TAKEN: taken}
