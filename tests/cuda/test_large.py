@@ -35,7 +35,7 @@ ROWS = [
     ("avg_pool2d", (1, 12, 15), "float32", {**SAME9, "count_include_pad": False}, 0, 0, "mean_compensated"),
     ("avg_pool2d", (1, 12, 15), "float64", {**SAME9, "ceil_mode": True, "stride": 2}, 0, 0, "mean_wide"),
     ("avg_pool2d", (1, 12, 15), "float16", {**SAME9, "divisor_override": -3}, 0, 0, "mean_compensated_f16"),
-    ("avg_pool2d", (1, 12, 16), "uint8", {**SAME9, "dtype": "uint8"}, 0, 0, "mean_int16_u8"),
+    ("avg_pool2d", (1, 12, 16), "uint8", {**SAME9, "dtype": "uint8"}, 0, 0, "mean_int16_rounded_u8"),
     ("avg_pool2d", (1, 12, 16), "int32", SAME9, 0, 0, "mean_int64_i32_to_f64"),
     # dilated windows: interleaved segments
     ("max_pool2d", (14, 15), "float32", {"kernel_size": 5, "stride": 1, "padding": 4, "dilation": 3}, 0, 0, "slide_"),

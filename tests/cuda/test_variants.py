@@ -29,7 +29,7 @@ ROWS = [
     ("max_pool2d", (1, 4, 32), "float16", {"kernel_size": 2}, 0, 0, "_v8_max_f16"),
     ("avg_pool2d", (1, 4, 32), "float16", {"kernel_size": 2}, 0, 0, "_v8_mean_f16"),
     ("max_pool2d", (1, 4, 32), "uint8", {"kernel_size": 2}, 0, 0, "tile_k2x2s2x2_t2x8_v16_max_u8"),
-    ("avg_pool2d", (1, 4, 32), "uint8", {"kernel_size": 2, "dtype": "uint8"}, 0, 0, "_v16_mean_int16_u8"),
+    ("avg_pool2d", (1, 4, 32), "uint8", {"kernel_size": 2, "dtype": "uint8"}, 0, 0, "_v16_mean_int16_rounded_u8"),
     ("max_pool2d", (1, 4, 16), "int64", {"kernel_size": 2}, 0, 0, "_v2_max_i64"),
     ("max_pool2d", (1, 4, 32), "bool", {"kernel_size": 2}, 0, 0, "_v16_max_u8"),
     # tails: outputs that no tile divides, rows that no vector divides
