@@ -16,21 +16,17 @@ from gpupool.kernels.window import SLIDING, Axis, Geometry, Sliding, extent
 INT64 = np.dtype(np.int64)
 MOST_TAPS = 8  # of one pass: more need more registers than there are
 MOST_TABLE = 2**31 - 1  # elements of a plane: distances in it are int32
-# Bytes of buffers that a band should need: twice as many no longer fit beside x in the second cache.
-BAND_BYTES = 1 << 17
+# Bytes of buffers that a band should need: 3x3 s2 on 8x112x112x64 takes 26 ms with 128 KiB, 18 with 256, 10 from here on.
+BAND_BYTES = 1 << 19
 
 
-def with_tables(finding: Finding, further: tuple, tables: list[np.ndarray]) -> np.ndarray:
-    """The integers of a Finding, others behind them, and then the tables of windows, to which they point.
-
-    Where one of the others is None, the address of the fourth table takes its place.
-    """
-    sizes = [table.size for table in tables]
-    head = len(finding) + len(further)
-    packed = np.empty(head + sum(sizes), np.int64)
-    at = [packed.ctypes.data + 8 * (head + sum(sizes[:i])) for i in range(len(tables))]
-    finding = finding._replace(spans_d=at[0], spans_h=at[1], spans_w=at[2])
-    packed[:head] = (*finding, *(f if f is not None else at[3] for f in further))
+def with_tables(finding: Finding, storing: Storing, tables: list[np.ndarray]) -> np.ndarray:
+    """All integers, and behind them the tables to which they point: spans along (D, H, W), and starts for indices."""
+    head = len(finding) + len(storing)
+    ends = np.cumsum([head, *(table.size for table in tables)])
+    packed = np.empty(ends[-1], np.int64)
+    at = [packed.ctypes.data + 8 * int(end) for end in ends]
+    packed[:head] = (*finding._replace(spans_d=at[0], spans_h=at[1], spans_w=at[2]), *storing._replace(starts=at[3]))
     packed[head:] = np.concatenate([table.ravel() for table in tables])
     return packed
 
@@ -64,6 +60,17 @@ def lines_of(spans: np.ndarray, a: Axis, band: int) -> int:
     low = np.minimum.reduceat(spans[:, 0] + spans[:, 1] * a.d, cuts)
     top = np.maximum.reduceat(spans[:, 0] + (spans[:, 2] - 1) * a.d + 1, cuts)
     return int((top - low).max())
+
+
+def channels_together(axes: tuple[Axis, Axis, Axis], inner: int, best: np.dtype) -> int:
+    """How many channels a band should work on: so few that a band has several rows where windows share lines."""
+    d, h, w = axes
+    reach = extent(h.k, h.d)
+    wanted = d.k * (reach + 4 * h.s) * w.out * (best.itemsize + 4) * (2 if w.k > MOST_TAPS else 1)
+    group = inner
+    while reach > h.s and group > WHOLE and wanted * group > BAND_BYTES:
+        group = -(-group // (2 * WHOLE)) * WHOLE
+    return group
 
 
 def make_finding(
@@ -106,13 +113,15 @@ def indices_program(g: Geometry, kinds: tuple, codecs: tuple, red: Any, rule: An
         g = g._replace(h=g.h._replace(n=rest.n, out=rest.n, k=1, s=1, d=1, before=0, xs=rest.xs, ys=rest.ys))
         flat_h = 0
     high = 1 + sum((a.n - 1) * max(a.xs, 0) for a in (g.outer, g.outer2, g.inner, g.d, g.h, g.w))
-    q, tables = make_finding((g.d, g.h, g.w), rule, (g.inner.n, g.inner.xs), high, (kinds[0], codecs[0]), red, True)
-    starts = tables[2][:, 0]
     best = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
+    group = channels_together((g.d, g.h, g.w), g.inner.n, best)
+    groups = -(-g.inner.n // group)
+    q, tables = make_finding((g.d, g.h, g.w), rule, (group, g.inner.xs), high, (kinds[0], codecs[0]), red, True)
+    starts = tables[2][:, 0]
     store = jit.c_function(store_pass(best, kinds[1], INT64, codecs[1], red))
     z = Storing._make((
-        g.outer2.n, g.outer.xs, g.outer.ys, g.outer2.xs, g.outer2.ys, g.d.ys, g.h.ys, g.w.ys, g.inner.ys,
+        groups, g.inner.n, g.inner.xs, g.outer2.n, g.outer.xs, g.outer.ys, g.outer2.xs, g.outer2.ys, g.d.ys, g.h.ys, g.w.ys, g.inner.ys,
         kinds[1].itemsize, INT64.itemsize, flat_d, flat_h, 0, store,
-    ))._replace(starts=None)  # fmt: skip
-    units = g.outer.n * g.outer2.n * q.od * -(-q.oh // q.band)
-    return with_tables(q, tuple(z), [*tables, starts]), units
+    ))  # fmt: skip
+    units = g.outer.n * g.outer2.n * groups * q.od * -(-q.oh // q.band)
+    return with_tables(q, z, [*tables, starts]), units

@@ -107,7 +107,7 @@ def scratch_size(packed):
 
 @called
 def buffers_at(packed, store):
-    """Where the pairs of buffers lie: (best, taken) of lines twice, then of windows twice, then copied lines, table."""
+    """Where the pairs of buffers lie: (best, taken) of lines twice and of windows twice, then the table, copied lines."""
     q = unpack_finding(packed)
     lines, windows = q.kd * q.lines * q.pitch + WHOLE, q.band * q.pitch + WHOLE
     at = (store + 63) // 64 * 64
@@ -118,7 +118,8 @@ def buffers_at(packed, store):
     three = two[1] + sizes[1], two[1] + sizes[1] + outs[0]
     four = three[1] + outs[1], three[1] + outs[1] + outs[0]
     table = four[1] + outs[1]
-    return one[0], one[1], two[0], two[1], three[0], three[1], four[0], four[1], table, table + 16 * (q.kd * q.kh + q.rows)
+    copied = table + 16 * (q.kd * q.kh + q.rows)
+    return one[0], one[1], two[0], two[1], three[0], three[1], four[0], four[1], table, copied
 
 
 @called
@@ -128,7 +129,7 @@ def find_across(packed, at, rows, below, safe, to_best, to_taken, other_best, ot
     many, width = q.beyond - q.inside, q.inner
     if q.inner == 1 or q.sw == 1:
         many, width = min(many, 1), (q.beyond - q.inside) * q.inner
-    step, tap = q.sw if q.inner == 1 else 1, q.dw * q.inner
+    tap = q.dw * q.inner
     src = at + (q.inside * q.sw + pointer(q.spans_w, INT64)[0]) * q.inner * q.x_item
     lane = q.inside * q.inner
     n = whole(width) if safe == 1 else width

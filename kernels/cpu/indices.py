@@ -15,6 +15,9 @@ INT64 = np.dtype(np.int64)
 class Storing(NamedTuple):
     """Where planes and results lie, in elements, and the pass that stores."""
 
+    groups: int  # of channels that are worked on together, and all channels, and their step in x
+    channels: int
+    xi: int
     outer2: int
     outer_x: int
     outer_y: int
@@ -40,8 +43,9 @@ def unpack_storing(address):
     """The Storing at this address."""
     p = pointer(address, INT64)
     return Storing(
-        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14]
-    )
+        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15],
+        p[16], p[17],
+    )  # fmt: skip
 
 
 @called
@@ -66,11 +70,13 @@ def find_units(x, y, where, packed, start, stop):
     for unit in range(start, stop):
         rest, band = unit // bands, unit % bands
         rest, od = rest // q.od, rest % q.od
+        rest, group = rest // z.groups, rest % z.groups
         o1, o2 = rest // z.outer2, rest % z.outer2
-        at_x = o1 * z.outer_x + o2 * z.outer2_x
+        channel = min(group * q.inner, z.channels - q.inner)  # the last group overlaps the one before it
+        at_x = o1 * z.outer_x + o2 * z.outer2_x + channel * z.xi
         oh, last = band * q.band, min(q.oh, (band + 1) * q.band)
         find_band(packed, x + at_x * q.x_item, q.x_high - at_x, od, oh, last, buffers)
-        at_y = o1 * z.outer_y + o2 * z.outer2_y + od * z.yd
+        at_y = o1 * z.outer_y + o2 * z.outer2_y + od * z.yd + channel * z.yi
         o = oh
         while o < last:  # rows whose starts are evenly spaced are stored at once
             rows = np.int64(1)
