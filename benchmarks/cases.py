@@ -16,7 +16,7 @@ BOTH = ("cpu", "cuda")
 
 @dataclass(frozen=True)
 class Case:
-    """One call: `op` is max, min, sum, avg or lp (p = 2), one of these after `global_`, or avg or max after `adaptive_`.
+    """One call: `op` is max, min, sum, avg or lp (p = 2), also after `global_`, or avg or max after `adaptive_`.
 
     `shape` is (N, C, *spatial) whatever the layout; `window` is the output size of adaptive operators.
     """

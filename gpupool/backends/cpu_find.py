@@ -15,18 +15,21 @@ from gpupool.kernels.window import SLIDING, Axis, Geometry, Sliding, extent
 
 INT64 = np.dtype(np.int64)
 MOST_TAPS = 8  # of one pass: more need more registers than there are
+FEW = 4  # windows in a row, below which long ones are gone through tap by tap
 MOST_TABLE = 2**31 - 1  # elements of a plane: distances in it are int32
-# Bytes of buffers that a band should need: 3x3 s2 on 8x112x112x64 takes 26 ms with 128 KiB, 18 with 256, 10 from here on.
+# Bytes of buffers that a band should need: 3x3 s2 on 8x112x112x64 takes 26 ms with 128 KiB, 18 with 256, 10 from here.
 BAND_BYTES = 1 << 19
 
 
-def with_tables(finding: Finding, storing: Storing, tables: list[np.ndarray]) -> np.ndarray:
-    """All integers, and behind them the tables to which they point: spans along (D, H, W), and starts for indices."""
-    head = len(finding) + len(storing)
+def with_tables(finding: Finding, further: Any, tables: list[np.ndarray]) -> np.ndarray:
+    """All integers, and behind them the tables to which they point: spans along (D, H, W), and perhaps starts."""
+    head = len(finding) + len(further)
     ends = np.cumsum([head, *(table.size for table in tables)])
     packed = np.empty(ends[-1], np.int64)
     at = [packed.ctypes.data + 8 * int(end) for end in ends]
-    packed[:head] = (*finding._replace(spans_d=at[0], spans_h=at[1], spans_w=at[2]), *storing._replace(starts=at[3]))
+    if isinstance(further, Storing):
+        further = further._replace(starts=at[3])
+    packed[:head] = (*finding._replace(spans_d=at[0], spans_h=at[1], spans_w=at[2]), *further)
     packed[head:] = np.concatenate([table.ravel() for table in tables])
     return packed
 
@@ -76,14 +79,17 @@ def channels_together(axes: tuple[Axis, Axis, Axis], inner: int, best: np.dtype)
 def make_finding(
     axes: tuple[Axis, Axis, Axis], rule: Any, inner: tuple[int, int], high: int, types: tuple, red: Any, flat: bool
 ) -> tuple[Finding, list[np.ndarray]]:
-    """The Finding of windows along (D, H, W), and its tables; `inner` is (length, step in x), `types` x's dtype and codec.
+    """The Finding of windows along (D, H, W), and its tables; `inner` is (length, step in x).
 
-    With `flat`, what is noted for a tap is its distance from the window's first in the plane, else its number.
+    `types` are x's dtype and codec. With `flat`, what is noted for a tap is its distance from the window's first in
+    the plane, else its number.
     """
     rules = [even(a, rule) for a in axes]
     d, h, w = (a for a, _ in rules)
     spans = [spans_of(a, r) for a, r in rules]
     inside, beyond = full_windows(spans[2], w, rules[2][1])
+    if inner[0] == 1 and beyond - inside < FEW and w.k > MOST_TAPS:  # lanes would be empty
+        inside = beyond = w.out
     inside_h, beyond_h = full_windows(spans[1], h, rules[1][1])
     x_type, codec = types
     best = x_type if isinstance(codec, Plain) else np.dtype(np.float32)
@@ -120,8 +126,8 @@ def indices_program(g: Geometry, kinds: tuple, codecs: tuple, red: Any, rule: An
     starts = tables[2][:, 0]
     store = jit.c_function(store_pass(best, kinds[1], INT64, codecs[1], red))
     z = Storing._make((
-        groups, g.inner.n, g.inner.xs, g.outer2.n, g.outer.xs, g.outer.ys, g.outer2.xs, g.outer2.ys, g.d.ys, g.h.ys, g.w.ys, g.inner.ys,
-        kinds[1].itemsize, INT64.itemsize, flat_d, flat_h, 0, store,
+        groups, g.inner.n, g.inner.xs, g.outer2.n, g.outer.xs, g.outer.ys, g.outer2.xs, g.outer2.ys,
+        g.d.ys, g.h.ys, g.w.ys, g.inner.ys, kinds[1].itemsize, INT64.itemsize, flat_d, flat_h, 0, store,
     ))  # fmt: skip
     units = g.outer.n * g.outer2.n * groups * q.od * -(-q.oh // q.band)
     return with_tables(q, z, [*tables, starts]), units

@@ -107,7 +107,7 @@ def scratch_size(packed):
 
 @called
 def buffers_at(packed, store):
-    """Where the pairs of buffers lie: (best, taken) of lines twice and of windows twice, then the table, copied lines."""
+    """Where the pairs (best, taken) of lines lie, twice, those of windows, twice, then the table and copied lines."""
     q = unpack_finding(packed)
     lines, windows = q.kd * q.lines * q.pitch + WHOLE, q.band * q.pitch + WHOLE
     at = (store + 63) // 64 * 64

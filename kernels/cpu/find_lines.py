@@ -1,8 +1,8 @@
 """Passes that find which element each window chooses, for all windows of many rows at once.
 
-C functions of integers, as in passes.py. Two buffers hold, lane by lane, the elements chosen so far and what tells their
-taps apart: the distance from the window's first, or the number within it. Lanes are the windows of a row, with all
-their channels; `pitch` lanes lie between two rows.
+C functions of integers, as in passes.py. Two buffers hold, lane by lane, the elements chosen so far and what tells
+their taps apart: the distance from the window's first, or the number within it. Lanes are the windows of a row, with
+all their channels; `pitch` lanes lie between two rows.
 
 Passes read one pair of buffers and write another, and go on to a multiple of WHOLE lanes, so that few or none are left
 for a scalar loop. Taps may come again in their order: of equal elements the first one stays.
