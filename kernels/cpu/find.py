@@ -140,9 +140,8 @@ def find_across(packed, at, rows, below, safe, to_best, to_taken, other_best, ot
             first = min(done, q.kw - q.taps)
             pass_at = q.across if done == 0 else q.across_more
             invoke(pass_at, (
-                src + first * tap * q.x_item, rows, below, many, q.sw * q.inner, n, tap, first * q.unit_w, q.unit_w,
+                packed, src + first * tap * q.x_item, rows, below, many, n, first * q.unit_w,
                 spare + lane * q.best_item, spare_taken + lane * 4, best + lane * q.best_item, taken + lane * 4,
-                q.pitch, q.inner,
             ))  # fmt: skip
             done = first + q.taps
             if done < q.kw:

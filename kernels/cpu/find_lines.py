@@ -34,10 +34,12 @@ class Finders(NamedTuple):
 
 
 def across_pass(x_type, best_type, codec, red, step, k, fresh):
-    """k taps of `many` groups of n lanes, `step` elements apart, in each row: with constants."""
+    """k taps of `many` groups of n lanes, `step` elements apart, in each row; the rest is in the Finding."""
 
-    def find(at, rows, below, many, hop, n, tap, number, unit, best_at, taken_at, to_best, to_taken, pitch, width):
+    def find(finding, at, rows, below, many, n, number, best_at, taken_at, to_best, to_taken):
         full_width()
+        q = pointer(finding, INT64)
+        hop, tap, width, unit, pitch = q[10] * q[3], q[13] * q[3], q[3], q[30], q[33]
         x, best, taken = pointer(at, x_type), pointer(best_at, best_type), pointer(taken_at, INT32)
         chosen, chosen_tap = pointer(to_best, best_type), pointer(to_taken, INT32)
         for r in range(rows):
@@ -127,8 +129,10 @@ def gather_pass(x_type):
 def store_pass(best_type, y_type, where_type, y_codec, red):
     """The chosen elements of rows of windows, and where they lie: `base` and the windows' starts added."""
 
-    def store(best_at, taken_at, pitch, rows, n, inner, starts_at, base, further, y_at, where_at, down, step, side):
+    def store(storing, best_at, taken_at, pitch, rows, n, inner, base, further, y_at, where_at):
         full_width()
+        z = pointer(storing, INT64)
+        down, step, side, starts_at = z[9], z[10], z[11], z[16]
         best, taken, starts = pointer(best_at, best_type), pointer(taken_at, INT32), pointer(starts_at, INT64)
         y, where = pointer(y_at, y_type), pointer(where_at, where_type)
         for r in range(rows):

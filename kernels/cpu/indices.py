@@ -54,8 +54,8 @@ def store_rows(packed, rows, first, buffers, base, y, where):
     q, z = unpack_finding(packed), unpack_storing(packed + 8 * FINDING)
     lanes = first * q.pitch
     invoke(z.store, (
-        buffers[4] + lanes * q.best_item, buffers[5] + lanes * 4, q.pitch, rows, q.ow, q.inner, z.starts, base,
-        q.sh * z.flat_h, y, where, z.yh, z.yw, z.yi,
+        packed + 8 * FINDING, buffers[4] + lanes * q.best_item, buffers[5] + lanes * 4, q.pitch, rows, q.ow, q.inner,
+        base, q.sh * z.flat_h, y, where,
     ))  # fmt: skip
 
 
