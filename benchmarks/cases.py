@@ -16,7 +16,10 @@ BOTH = ("cpu", "cuda")
 
 @dataclass(frozen=True)
 class Case:
-    """One call: `op` is max, avg, global_avg or global_max; `shape` is (N, C, *spatial) whatever the layout."""
+    """One call: `op` is max, min, sum, avg or lp (p = 2), also after `global_`, or avg or max after `adaptive_`.
+
+    `shape` is (N, C, *spatial) whatever the layout; `window` is the output size of adaptive operators.
+    """
 
     op: str
     shape: tuple[int, ...]
@@ -27,6 +30,7 @@ class Case:
     layout: str = "channels_first"
     out_dtype: str | None = None
     devices: tuple[str, ...] = BOTH
+    indices: bool = False  # the positions of maxima, too
 
     @property
     def dims(self) -> int:
@@ -37,6 +41,21 @@ class Case:
     def is_global(self) -> bool:
         """Whether each plane becomes one element."""
         return self.op.startswith("global_")
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether `window` windows share each axis."""
+        return self.op.startswith("adaptive_")
+
+    @property
+    def kind(self) -> str:
+        """What is computed of each window: max, min, sum, avg or lp."""
+        return self.op.rpartition("_")[2]
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether results are elements: compared bit for bit."""
+        return self.kind in ("max", "min")
 
     @property
     def is_average(self) -> bool:
@@ -56,6 +75,8 @@ class Case:
     @property
     def out_shape(self) -> tuple[int, ...]:
         """Shape of the result as (N, C, *spatial)."""
+        if self.is_adaptive:
+            return self.shape[:2] + (self.window,) * self.dims
         sizes = zip(self.shape[2:], self.windows, self.strides, strict=True)
         return self.shape[:2] + tuple((n + 2 * self.padding - k) // s + 1 for n, k, s in sizes)
 
@@ -76,7 +97,7 @@ class Case:
     def bytes(self) -> int:
         """Bytes that any implementation must move: the input read once, the output written once."""
         read = prod(self.shape) * np.dtype(self.dtype).itemsize
-        return read + prod(self.out_shape) * np.dtype(self.result_dtype).itemsize
+        return read + prod(self.out_shape) * (np.dtype(self.result_dtype).itemsize + 8 * self.indices)
 
     @property
     def id(self) -> str:
@@ -84,6 +105,7 @@ class Case:
         window = (
             "" if self.is_global else f"-k{self.window}s{self.stride}" + (f"p{self.padding}" if self.padding else "")
         )
+        window = f"-o{self.window}" if self.is_adaptive else window + ("-indices" if self.indices else "")
         dtype = self.dtype if self.out_dtype is None else f"{self.dtype}to{self.out_dtype}"
         return f"{self.op}{self.dims}d{window}-{'x'.join(map(str, self.shape))}-{dtype}-{self.layout}"
 
@@ -96,7 +118,13 @@ class Case:
     def kwargs(self) -> dict[str, Any]:
         """gpupool's arguments, without the array and `out`."""
         kwargs: dict[str, Any] = {"data_format": self.layout}
-        if not self.is_global:
+        if self.kind == "lp":
+            kwargs["norm_type"] = 2
+        if self.indices:
+            kwargs["return_indices"] = True
+        if self.is_adaptive:
+            kwargs["output_size"] = self.window
+        elif not self.is_global:
             kwargs |= {"kernel_size": self.window, "stride": self.stride, "padding": self.padding}
         if self.out_dtype is not None:
             kwargs["dtype"] = self.out_dtype
@@ -129,6 +157,24 @@ FLOAT32_ROWS: list[tuple[str, tuple[int, ...], tuple[int, int, int]]] = [
     ("max", (1, 3, 32, 32), (2, 2, 0)),
 ]
 
+# The same for operators with a peer of their own or none; `True` asks for indices.
+OPERATOR_ROWS: list[tuple[str, tuple[int, ...], tuple[int, int, int], bool]] = [
+    ("max", (16, 64, 224, 224), (2, 2, 0), True),
+    ("max", (32, 64, 112, 112), (3, 2, 1), True),
+    ("max", (32, 192, 28, 28), (3, 1, 1), True),
+    ("max", (16, 256, 20, 20), (5, 1, 2), True),
+    ("min", (16, 64, 224, 224), (2, 2, 0), False),
+    ("min", (32, 64, 112, 112), (3, 2, 1), False),
+    ("sum", (32, 256, 56, 56), (2, 2, 0), False),
+    ("sum", (8, 128, 35, 35), (3, 1, 1), False),
+    ("lp", (32, 256, 56, 56), (2, 2, 0), False),
+    ("lp", (8, 128, 35, 35), (3, 2, 0), False),
+    ("adaptive_avg", (32, 256, 28, 28), (7, 0, 0), False),
+    ("adaptive_avg", (16, 64, 112, 112), (50, 0, 0), False),
+    ("adaptive_max", (32, 256, 28, 28), (7, 0, 0), False),
+    ("adaptive_max", (16, 64, 112, 112), (50, 0, 0), False),
+]
+
 OTHER_CASES = [
     Case("max", (16, 64, 224, 224), 2, 2, dtype="float16"),
     Case("max", (16, 64, 224, 224), 2, 2, dtype="float16", layout="channels_last"),
@@ -156,6 +202,13 @@ SMOKE_CASES = [
     Case("avg", (2, 3, 9, 10), 3, 2, 1, layout="channels_last"),
     Case("global_avg", (2, 3, 9, 10)),
     Case("avg", (1, 1, 8, 8), 2, 2, dtype="uint8", out_dtype="uint8"),
+    Case("max", (2, 3, 9, 10), 3, 2, 1, indices=True),
+    Case("max", (2, 3, 9, 10), 2, 2, layout="channels_last", indices=True),
+    Case("min", (2, 3, 9, 10), 2, 2),
+    Case("sum", (2, 3, 9, 10), 3, 1, 1),
+    Case("lp", (2, 3, 9, 10), 2, 2),
+    Case("adaptive_avg", (2, 3, 9, 10), 4),
+    Case("adaptive_max", (2, 3, 9, 10), 4),
 ]
 
 
@@ -166,7 +219,13 @@ def _float32_cases() -> Iterator[Case]:
             yield Case(op, shape, window, stride, padding, layout="channels_last")
 
 
-CASES: list[Case] = [*_float32_cases(), *OTHER_CASES]
+def _operator_cases() -> Iterator[Case]:
+    for op, shape, window, indices in OPERATOR_ROWS:
+        for layout in ("channels_first", "channels_last"):
+            yield Case(op, shape, *window, layout=layout, indices=indices)
+
+
+CASES: list[Case] = [*_float32_cases(), *OTHER_CASES, *_operator_cases()]
 
 
 def select(device: str, pattern: str = "", *, smoke: bool = False) -> list[Case]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -47,21 +48,45 @@ def _windows(case: Case, x: np.ndarray, fill: float, combine: np.ufunc) -> np.nd
     return x
 
 
+def _shared_windows(case: Case, x: np.ndarray, combine: np.ufunc) -> np.ndarray:
+    """Combine each window of an adaptive operator, one axis after another."""
+    for axis, (n, out) in enumerate(zip(x.shape[2:], case.out_shape[2:], strict=True), start=2):
+        ranges = [(o * n // out, -(-(o + 1) * n // out)) for o in range(out)]
+        lanes = [combine.reduce(x.take(range(*r), axis=axis), axis=axis, keepdims=True) for r in ranges]
+        x = np.concatenate(lanes, axis=axis)
+    return x
+
+
+def _combined(case: Case, x: np.ndarray, fill: float, combine: np.ufunc) -> np.ndarray:
+    """Each window combined, whatever the operator's windows."""
+    return _shared_windows(case, x, combine) if case.is_adaptive else _windows(case, x, fill, combine)
+
+
 def exact(case: Case, planes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """The result of (N, C, *spatial) planes in float64 and, for averages of floats, one ulp at the mean of |x|."""
+    """The result of (N, C, *spatial) planes in float64, and one ulp at the size of the terms where results round."""
     x = planes.astype(np.float64)
-    if not case.is_average:
-        return _windows(case, x, -np.inf, np.maximum), None
-    count = prod(case.windows)
-    mean = _windows(case, x, 0.0, np.add) / count
+    if case.is_exact:
+        sign = -1.0 if case.kind == "min" else 1.0
+        return sign * _combined(case, sign * x, -np.inf, np.maximum), None
+    if case.kind == "lp":
+        norm = np.sqrt(_combined(case, x * x, 0.0, np.add))
+        return norm, np.spacing(norm.astype(case.result_dtype)).astype(np.float64)
+    count: float | np.ndarray = prod(case.windows)
+    if case.kind == "sum":
+        count = 1.0
+    if case.is_adaptive:
+        count = _combined(case, np.ones_like(x), 0.0, np.add)
+    mean = _combined(case, x, 0.0, np.add) / count
     if case.out_dtype is not None:
         return np.rint(mean), None
-    magnitude = _windows(case, np.abs(x), 0.0, np.add) / count
+    magnitude = _combined(case, np.abs(x), 0.0, np.add) / count
     return mean, np.spacing(magnitude.astype(case.result_dtype)).astype(np.float64)
 
 
 def error_in_ulp(case: Case, planes: np.ndarray, result: np.ndarray) -> float | None:
     """Largest error of an average in ulp at the mean of |x|; None where results are exact by definition."""
+    if not case.is_average:
+        return None
     mean, ulp = exact(case, planes)
     if ulp is None:
         return None
@@ -69,8 +94,21 @@ def error_in_ulp(case: Case, planes: np.ndarray, result: np.ndarray) -> float | 
     return float(np.max(np.abs(got - mean) / ulp))
 
 
-def check_gpupool(case: Case, planes: np.ndarray, result: np.ndarray) -> None:
+def check_indices(case: Case, planes: np.ndarray, values: np.ndarray, where: np.ndarray) -> None:
+    """Raise WrongResult unless the planes have these values at these positions."""
+    if where.shape != values.shape or where.dtype != np.int64:
+        raise WrongResult(f"gpupool gives indices {where.dtype} {where.shape}")
+    values, where = (channels_first(case, a)[checked_planes(case)] for a in (values, where))
+    flat = planes.reshape(*planes.shape[:2], -1)
+    if not np.array_equal(np.take_along_axis(flat, where.reshape(*where.shape[:2], -1), 2).ravel(), values.ravel()):
+        raise WrongResult("gpupool's indices are not where its values lie")
+
+
+def check_gpupool(case: Case, planes: np.ndarray, result: Any) -> None:
     """Raise WrongResult unless shape, dtype and values are right, averages of floats by the accuracy rule."""
+    if case.indices:
+        result, where = result
+        check_indices(case, planes, result, where)
     shape = case.in_layout(case.out_shape)
     if result.shape != shape or result.dtype != np.dtype(case.result_dtype):
         raise WrongResult(f"gpupool gives {result.dtype} {result.shape}, not {case.result_dtype} {shape}")
@@ -83,11 +121,15 @@ def check_gpupool(case: Case, planes: np.ndarray, result: np.ndarray) -> None:
         raise WrongResult(f"gpupool is off by {worst:.3g} {'ulp' if ulp is not None else ''}")
 
 
-def check_peer(case: Case, name: str, ours: np.ndarray, theirs: np.ndarray) -> None:
+def check_peer(case: Case, name: str, ours: Any, theirs: Any) -> None:
     """Raise WrongResult unless the peer computes the same thing, up to its rounding of averages."""
+    if case.indices:
+        if not np.array_equal(ours[1], theirs[1]):
+            raise WrongResult(f"{name} and gpupool disagree about indices")
+        ours, theirs = ours[0], theirs[0]
     if theirs.shape != ours.shape:
         raise WrongResult(f"{name} gives shape {theirs.shape}, gpupool {ours.shape}")
-    if not case.is_average:
+    if case.is_exact:
         same = np.array_equal(ours, theirs)
     elif "int" in case.result_dtype:
         same = int(np.max(np.abs(ours.astype(np.int64) - theirs.astype(np.int64)))) <= 1

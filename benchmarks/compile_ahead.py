@@ -42,7 +42,9 @@ def benchmark_calls() -> Iterator[Callable[[], Any]]:
         return lambda: getattr(gpupool, case.function)(x, **case.kwargs, **out)
 
     for case in select("cuda"):
-        yield call(case, out=FakeArray(case.in_layout(case.out_shape), case.result_dtype, OUT))
+        shape = case.in_layout(case.out_shape)
+        out: Any = FakeArray(shape, case.result_dtype, OUT)
+        yield call(case, out=(out, FakeArray(shape, "int64", 2 * OUT)) if case.indices else out)
     for case in short_cases():
         yield call(case)
 

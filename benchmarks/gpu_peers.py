@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import cudnn
+from benchmarks import cudnn, peers
 from benchmarks.cases import Case
 from benchmarks.peers import Unsupported, from_torch, torch_view
 from benchmarks.timing import Contender
@@ -23,14 +23,22 @@ def random_device_array(cupy: Any, shape: tuple[int, ...], dtype: str) -> Any:
     return cupy.random.randint(0, 2**31 - 1, words, dtype=np.int32).view(dtype)[: prod(shape)].reshape(shape)
 
 
+def on_host(cupy: Any, case: Case, result: Any) -> Any:
+    """A result, or a pair of them, as NumPy arrays."""
+    return tuple(map(cupy.asnumpy, result)) if case.indices else cupy.asnumpy(result)
+
+
 def gpupool_cuda(cupy: Any, case: Case, xs: Sequence[Any]) -> Contender:
     """gpupool on CuPy arrays, with `out=`."""
     import gpupool
 
     function = getattr(gpupool, case.function)
     kwargs = case.kwargs
-    outs = [cupy.empty(case.in_layout(case.out_shape), case.result_dtype) for _ in xs]
-    return Contender("gpupool", lambda i: function(xs[i], out=outs[i], **kwargs), cupy.asnumpy)
+    shape = case.in_layout(case.out_shape)
+    outs: list[Any] = [cupy.empty(shape, case.result_dtype) for _ in xs]
+    if case.indices:
+        outs = [(out, cupy.empty(shape, np.int64)) for out in outs]
+    return Contender("gpupool", lambda i: function(xs[i], out=outs[i], **kwargs), lambda y: on_host(cupy, case, y))
 
 
 def copy_cuda(cupy: Any, case: Case, xs: Sequence[Any], stream: Any) -> Contender:
@@ -46,14 +54,7 @@ def torch_function(case: Case) -> Callable[[Any], Any]:
 
     if case.out_dtype is not None:
         raise Unsupported(f"no {case.op} pooling of {case.dtype} to {case.out_dtype}")
-    nn = torch.nn.functional
-    axes = tuple(range(2, case.dims + 2))
-    if case.is_global:
-        reduce = torch.mean if case.is_average else torch.amax
-        return lambda x: reduce(x, axes, keepdim=True)
-    public = getattr(nn, f"{case.op}_pool{case.dims}d")
-    arguments = (case.windows, case.strides, (case.padding,) * case.dims)
-    return lambda x: public(x, *arguments)
+    return peers.torch_function(torch, case)
 
 
 def _torch_contender(
@@ -95,6 +96,8 @@ def torch_compile(cupy: Any, case: Case, xs: Sequence[Any], stream: Any) -> Cont
 
 def cudnn_direct(cupy: Any, case: Case, xs: Sequence[Any], stream: Any) -> Contender:
     """cudnnPoolingForward through ctypes."""
+    if case.indices or case.is_adaptive or case.kind not in ("max", "avg"):
+        raise Unsupported(f"no {case.id.partition('-')[0]} pooling with these windows or indices")
     try:
         pooling = cudnn.Pooling(case, stream.ptr)
     except cudnn.CudnnError as error:
@@ -118,6 +121,8 @@ def jax_reduce_window(cupy: Any, case: Case, xs: Sequence[Any], stream: Any) -> 
 
     if case.out_dtype is not None or (case.is_average and "int" in case.dtype):
         raise Unsupported(f"no {case.op} pooling of {case.dtype} to {case.result_dtype}")
+    if case.indices or case.is_adaptive or case.kind not in ("max", "avg"):
+        raise Unsupported("measured for maxima and averages only")
     first = case.layout == "channels_first"
     axes = tuple(range(2, case.dims + 2)) if first else tuple(range(1, case.dims + 1))
 

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks import check
 from benchmarks.cases import Case
 from benchmarks.cpu_rows import add_checked, reason
-from benchmarks.gpu_peers import GPU_PEERS, copy_cuda, gpupool_cuda, random_device_array
+from benchmarks.gpu_peers import GPU_PEERS, copy_cuda, gpupool_cuda, on_host, random_device_array
 from benchmarks.gpu_timing import MAX_CALLS, GpuTimer, device_name, l2_bytes
 from benchmarks.report import Row
 from benchmarks.timing import Contender, buffer_sets
@@ -69,7 +69,7 @@ def run_case(gpu: Gpu, case: Case, rounds: int, peers: tuple[str, ...]) -> Row:
         planes = gpu.cupy.asnumpy(check.channels_first(case, xs[0])[check.checked_planes(case)])
         try:
             contenders = [gpupool_cuda(gpu.cupy, case, xs)]
-            ours = gpu.cupy.asnumpy(contenders[0].call(0))
+            ours = on_host(gpu.cupy, case, contenders[0].call(0))
             check.check_gpupool(case, planes, ours)
             row.variant = variant_name(case, xs[0])
         except Exception as error:  # one broken case must not cost the others

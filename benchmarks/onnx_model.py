@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-ELEMENT_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "float16": 10, "float64": 11}
+ELEMENT_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int64": 7, "float16": 10, "float64": 11}
 IR_VERSION, OPSET = 8, 17
 _INT, _INTS = 2, 7  # AttributeProto.AttributeType
 
@@ -42,11 +42,22 @@ def _value_info(name: str, dtype: str, shape: Sequence[int]) -> bytes:
 
 
 def pooling_model(
-    op_type: str, dtype: str, shape: Sequence[int], out_shape: Sequence[int], attributes: dict[str, int | Sequence[int]]
+    op_type: str,
+    dtype: str,
+    shape: Sequence[int],
+    out_shape: Sequence[int],
+    attributes: dict[str, int | Sequence[int]],
+    *,
+    indices: bool = False,
 ) -> bytes:
-    """Serialized ModelProto with one node `op_type` from input "x" to output "y"."""
-    node = _message(1, "x") + _message(2, "y") + _message(3, "pool") + _message(4, op_type)
+    """Serialized ModelProto with one node `op_type` from input "x" to output "y" and perhaps "indices"."""
+    outputs = ["y", "indices"] if indices else ["y"]
+    node = (
+        _message(1, "x") + b"".join(_message(2, name) for name in outputs) + _message(3, "pool") + _message(4, op_type)
+    )
     node += b"".join(_message(5, _attribute(name, value)) for name, value in attributes.items())
     graph = _message(1, node) + _message(2, "benchmark")
     graph += _message(11, _value_info("x", dtype, shape)) + _message(12, _value_info("y", dtype, out_shape))
+    if indices:
+        graph += _message(12, _value_info("indices", "int64", out_shape))
     return _int(1, IR_VERSION) + _message(7, graph) + _message(8, _int(2, OPSET))

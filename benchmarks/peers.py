@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -45,10 +46,13 @@ def gpupool_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> list[Cont
     gpupool.set_num_threads(threads)
     function = getattr(gpupool, case.function)
     kwargs = case.kwargs
-    outs = [touched(case.in_layout(case.out_shape), case.result_dtype) for _ in xs]
+    shape = case.in_layout(case.out_shape)
+    outs: list[Any] = [touched(shape, case.result_dtype) for _ in xs]
+    if case.indices:
+        outs = [(out, touched(shape, "int64")) for out in outs]
     return [
-        Contender("gpupool", lambda i: function(xs[i], out=outs[i], **kwargs), np.asarray),
-        Contender("gpupool_alloc", lambda i: function(xs[i], **kwargs), np.asarray),
+        Contender("gpupool", lambda i: function(xs[i], out=outs[i], **kwargs), lambda y: y),
+        Contender("gpupool_alloc", lambda i: function(xs[i], **kwargs), lambda y: y),
     ]
 
 
@@ -87,25 +91,47 @@ def _filled(size: int) -> bytearray:
 # ---------------------------------------------------------------------------------------------------------- PyTorch
 
 
+def torch_function(torch: Any, case: Case) -> Callable[[Any], Any]:
+    """PyTorch's public function for a case, of one (N, C, *spatial) tensor; minima and sums as its users write them."""
+    nn = torch.nn.functional
+    axes, kind = tuple(range(2, case.dims + 2)), case.kind
+    if case.is_global:
+        reduce = {"avg": torch.mean, "max": torch.amax}[kind]
+        return lambda x: reduce(x, axes, keepdim=True)
+    if case.is_adaptive:
+        public = getattr(nn, f"{case.op}_pool{case.dims}d")
+        return lambda x: public(x, (case.window,) * case.dims)
+    paddings = (case.padding,) * case.dims
+    if kind == "lp":
+        norm = getattr(nn, f"lp_pool{case.dims}d")
+        return lambda x: norm(x, 2, case.windows, case.strides)
+    public = getattr(nn, f"{'max' if kind == 'min' else 'avg' if kind == 'sum' else kind}_pool{case.dims}d")
+    if kind == "min":
+        return lambda x: -public(-x, case.windows, case.strides, paddings)
+    if kind == "sum":
+        return lambda x: public(x, case.windows, case.strides, paddings, divisor_override=1)
+    if case.indices:
+        return lambda x: public(x, case.windows, case.strides, paddings, return_indices=True)
+    return lambda x: public(x, case.windows, case.strides, paddings)
+
+
 def _torch_forms(torch: Any, case: Case, xs: Sequence[Any], outs: Sequence[Any]) -> dict[str, Call]:
     """PyTorch's public function, and the same operator writing into a preallocated output where there is one."""
-    nn = torch.nn.functional
-    axes = tuple(range(2, case.dims + 2))
-    if case.op == "global_avg":
-        return {"mean(out=)": lambda i: torch.mean(xs[i], axes, keepdim=True, out=outs[i])}
-    if case.op == "global_max":
-        return {"amax(out=)": lambda i: torch.amax(xs[i], axes, keepdim=True, out=outs[i])}
+    public, axes = torch_function(torch, case), tuple(range(2, case.dims + 2))
+    if case.is_global:
+        reduce, name = (torch.mean, "mean(out=)") if case.is_average else (torch.amax, "amax(out=)")
+        return {name: lambda i: reduce(xs[i], axes, keepdim=True, out=outs[i])}
     arguments = (case.windows, case.strides, (case.padding,) * case.dims)
-    public = getattr(nn, f"{case.op}_pool{case.dims}d")
-    forms: dict[str, Call] = {public.__name__: lambda i: public(xs[i], *arguments)}
+    forms: dict[str, Call] = {case.function: lambda i: public(xs[i])}
     raw = getattr(torch._C._nn, f"{case.op}_pool{case.dims}d" + ("_with_indices" if case.op == "max" else ""), None)
-    if raw is None or case.bytes < SMALL_BYTES:
+    if raw is None or case.op not in ("max", "avg") or case.bytes < SMALL_BYTES:
         return forms
     if case.op == "avg":
         forms["avg(out=)"] = lambda i: raw(xs[i], *arguments, out=outs[i])
-    else:
-        indices = [torch.empty_like(out, dtype=torch.int64) for out in outs]
-        forms["max(out=)"] = lambda i: raw(xs[i], *arguments, out=(outs[i], indices[i]))[0]
+        return forms
+    indices = [torch.empty_like(out, dtype=torch.int64) for out in outs]
+    both: Call = lambda i: raw(xs[i], *arguments, out=(outs[i], indices[i]))  # noqa: E731
+    forms["max(out=)"] = both if case.indices else lambda i: both(i)[0]
     return forms
 
 
@@ -115,8 +141,10 @@ def torch_view(case: Case, tensor: Any) -> Any:
     return tensor if case.layout == "channels_first" else tensor.permute(0, last, *range(1, last))
 
 
-def from_torch(case: Case, tensor: Any) -> np.ndarray:
-    """A (N, C, *spatial) tensor as a NumPy array in the case's layout."""
+def from_torch(case: Case, tensor: Any) -> Any:
+    """A (N, C, *spatial) tensor as a NumPy array in the case's layout, or a pair of them."""
+    if isinstance(tensor, tuple):
+        return tuple(from_torch(case, part) for part in tensor)
     if case.layout == "channels_last":
         tensor = tensor.permute(0, *range(2, tensor.dim()), 1)
     return tensor.cpu().numpy()
@@ -141,6 +169,9 @@ def torch_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> Contender:
 
 
 def _onnx_node(case: Case) -> tuple[str, dict[str, int | Sequence[int]]]:
+    """The node's operator and attributes."""
+    if case.is_adaptive or case.kind in ("min", "sum"):
+        raise Unsupported(f"no {case.op} pooling")
     if case.is_global:
         return ("GlobalAveragePool" if case.is_average else "GlobalMaxPool"), {}
     attributes: dict[str, int | Sequence[int]] = {
@@ -148,6 +179,8 @@ def _onnx_node(case: Case) -> tuple[str, dict[str, int | Sequence[int]]]:
         "strides": case.strides,
         "pads": (case.padding,) * (2 * case.dims),
     }
+    if case.kind == "lp":
+        return "LpPool", attributes | {"p": 2}
     if not case.is_average:
         return "MaxPool", attributes
     return "AveragePool", attributes | {"count_include_pad": 1}
@@ -160,7 +193,7 @@ def _onnx_session(ort: Any, case: Case, threads: int, level: str) -> Any:
     options.log_severity_level = 4
     options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
     op_type, attributes = _onnx_node(case)
-    model = pooling_model(op_type, case.dtype, case.shape, case.out_shape, attributes)
+    model = pooling_model(op_type, case.dtype, case.shape, case.out_shape, attributes, indices=case.indices)
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises classes of its own that share no public base
@@ -180,25 +213,29 @@ def onnxruntime_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> Conte
     if case.out_dtype is not None or case.dtype not in ELEMENT_TYPES:
         raise Unsupported(f"no {case.op} pooling of {case.dtype} to {case.result_dtype}")
     outs = [touched(case.out_shape, case.result_dtype) for _ in xs]
+    wheres = [touched(case.out_shape if case.indices else (0,), "int64") for _ in xs]
+    plane = prod(case.shape[2:])  # indices are flat within the whole tensor
     values = [ort.OrtValue.ortvalue_from_numpy(x) for x in xs]
 
     def form(level: str) -> Call:
         session = _onnx_session(ort, case, threads, level)
         bindings = []
-        for value, out in zip(values, outs, strict=True):
+        for value, out, where in zip(values, outs, wheres, strict=True):
             binding = session.io_binding()
             binding.bind_ortvalue_input("x", value)
             binding.bind_output("y", "cpu", 0, out.dtype.type, out.shape, out.ctypes.data)
+            if case.indices:
+                binding.bind_output("indices", "cpu", 0, np.int64, where.shape, where.ctypes.data)
             bindings.append(binding)
 
-        def call(i: int) -> np.ndarray:
+        def call(i: int) -> Any:
             session.run_with_iobinding(bindings[i])
-            return outs[i]
+            return (outs[i], wheres[i]) if case.indices else outs[i]
 
         return call
 
     name, call = fastest({level: form(level) for level in ("ORT_ENABLE_EXTENDED", "ORT_ENABLE_ALL")}, len(xs))
-    return Contender("onnxruntime", call, np.asarray, name)
+    return Contender("onnxruntime", call, lambda y: (y[0], y[1] % plane) if case.indices else y, name)
 
 
 # ------------------------------------------------------------------------------------------------ image libraries
@@ -206,7 +243,9 @@ def onnxruntime_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> Conte
 
 def _image_shape(case: Case) -> tuple[int, ...]:
     """(H, W) or (H, W, C) of a case that is one image with windows that tile it."""
-    if case.dims != 2 or case.is_global or case.window != case.stride or case.padding:
+    if case.indices or case.kind in ("lp", "sum"):
+        raise Unsupported("maxima, minima and means only")
+    if case.dims != 2 or case.is_global or case.is_adaptive or case.window != case.stride or case.padding:
         raise Unsupported("only windows that tile the image")
     if case.shape[0] != 1 or not (case.shape[1] == 1 or (case.layout == "channels_last" and case.shape[1] <= 4)):
         raise Unsupported("only single images of up to 4 interleaved channels")
@@ -219,7 +258,7 @@ def opencv_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> Contender:
     """cv2.resize with INTER_AREA: by a whole factor it is average pooling."""
     import cv2
 
-    if not case.is_average:
+    if case.op != "avg":
         raise Unsupported("its only down-sampling filter is the mean")
     shape = _image_shape(case)
     if case.dtype != case.result_dtype or case.dtype not in ("uint8", "uint16", "float32"):
@@ -244,7 +283,7 @@ def skimage_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> Contender
     if case.is_average and "int" in case.dtype:
         raise Unsupported("integer means come out as float64")
     block = (case.window, case.window) + (1,) * (len(shape) - 2)
-    reduce = np.mean if case.is_average else np.max
+    reduce = {"avg": np.mean, "max": np.max, "min": np.min}[case.kind]
     images = [x.reshape(shape) for x in xs]
     out_shape = case.in_layout(case.out_shape)
     return Contender("skimage", lambda i: block_reduce(images[i], block, reduce), lambda y: y.reshape(out_shape))

@@ -33,8 +33,9 @@ class Contender:
 
     name: str
     call: Callable[[int], Any]
-    # The last call's return value as a NumPy array in the case's own layout; None when there is nothing to check.
-    result: Callable[[Any], np.ndarray] | None = None
+    # The last call's return value as a NumPy array (with indices a pair) in the case's own layout; None when there is
+    # nothing to check.
+    result: Callable[[Any], Any] | None = None
     note: str = ""
     samples: list[float] = field(default_factory=list)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import check, cudnn, report, short_run, timing
+from benchmarks import backward, check, cudnn, report, short_run, timing
 from benchmarks.cases import CASES, SMOKE_CASES, Case, select
 from benchmarks.onnx_model import pooling_model
 
@@ -112,7 +112,7 @@ def test_gradients_beside_pytorch(tmp_path):
         return
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
-    assert len(rows) == 2
+    assert [row["case"] for row in rows] == [case.id for case in backward.SMOKE]
     assert all(row["ours"] > 0 and row["torch_both"] > 0 and row["largest_difference"] < 1e-5 for row in rows)
 
 
@@ -164,6 +164,26 @@ def test_a_wrong_result_is_noticed():
         check.check_gpupool(case, x, np.float64([[[2, 4]]]))
     with pytest.raises(check.WrongResult, match="disagree"):
         check.check_peer(case, "peer", np.float32([[[2, 4]]]), np.float32([[[2, 5]]]))
+
+
+def test_wrong_indices_and_other_operators_are_noticed():
+    x = np.float32([[[1, 2, 4, 3]]])
+    values, where = np.float32([[[2, 4]]]), np.int64([[[1, 2]]])
+    case = Case("max", (1, 1, 4), 2, 2, indices=True)
+    assert case.bytes == 4 * 4 + 2 * 12
+    check.check_gpupool(case, x, (values, where))
+    with pytest.raises(check.WrongResult, match="indices are not where"):
+        check.check_gpupool(case, x, (values, where + 1))
+    with pytest.raises(check.WrongResult, match="disagree about indices"):
+        check.check_peer(case, "peer", (values, where), (values, where + 1))
+    for op, wanted in {"min": [1, 3], "sum": [3, 7], "lp": [5**0.5, 5], "avg": [1.5, 3.5]}.items():
+        one = Case(op, (1, 1, 4), 2, 2)
+        check.check_gpupool(one, x, np.float32([[wanted]]))
+        with pytest.raises(check.WrongResult, match="off by"):
+            check.check_gpupool(one, x, np.float32([[wanted]]) * np.float32(1.01))
+    shared = Case("adaptive_avg", (1, 1, 4), 3)
+    assert (shared.out_shape, shared.id) == ((1, 1, 3), "adaptive_avg1d-o3-1x1x4-float32-channels_first")
+    check.check_gpupool(shared, x, np.float32([[[1.5, 3, 3.5]]]))
 
 
 def test_every_contender_leads_a_round_equally_often_and_gets_samples():

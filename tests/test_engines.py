@@ -91,6 +91,80 @@ def test_bands(engines, op, dtype):
     assert tried > 150
 
 
+def same_pair(a, b):
+    """Whether two results with indices agree: the elements' bits, but for those of NaN, and all indices."""
+    same(a[0], b[0], True)
+    np.testing.assert_array_equal(a[1], b[1])
+    assert a[1].dtype == b[1].dtype == np.int64
+    assert a[1].strides == b[1].strides
+
+
+def in_some_layout(rng, x):
+    """The same elements flipped, in another memory order, or with gaps between them."""
+    kind = rng.integers(0, 5)
+    if kind == 0:
+        return np.flip(x, tuple(a for a in range(x.ndim) if rng.random() < 0.5))
+    if kind == 1:
+        return np.asfortranarray(x)
+    if kind == 2:
+        wide = np.zeros(tuple(2 * n for n in x.shape), x.dtype)
+        view = wide[tuple(slice(None, None, 2) for _ in x.shape)]
+        view[...] = x
+        return view
+    return x
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "float64", "int64"])
+def test_indices(engines, dtype):
+    """Random windows, layouts and NaN policies of maxima with indices, in 1-D to 3-D."""
+    rng = np.random.default_rng(17)
+    tried = 0
+    for trial in range(240):
+        axes = 1 + trial % 3
+        shape, window, arguments = random_call(rng, axes)
+        if rng.random() < 0.3:
+            arguments["nan_policy"] = "omit"
+        x = in_some_layout(rng, values(rng, shape, dtype))
+        if np.dtype(dtype).kind == "f" and rng.random() < 0.2:
+            x[rng.random(shape) < 0.6] = np.nan
+        try:
+            a, b = engines(getattr(gp, f"max_pool{axes}d"), x, *window, return_indices=True, **arguments)
+        except ValueError:  # a window larger than the axis, or without a real element
+            continue
+        same_pair(a, b)
+        tried += 1
+    assert tried > 150
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_indices_of_adaptive_windows(engines, dtype):
+    rng = np.random.default_rng(19)
+    for trial in range(60):
+        axes, last = 1 + trial % 3, bool(rng.random() < 0.4)
+        lengths = tuple(int(n) for n in rng.integers(3, 24, axes))
+        shape = (2, *lengths, int(rng.integers(1, 20))) if last else (2, 3, *lengths)
+        size = tuple(int(n) for n in rng.integers(1, 26, axes))
+        x = in_some_layout(rng, values(rng, shape, dtype))
+        layout = "channels_last" if last else "channels_first"
+        function = getattr(gp, f"adaptive_max_pool{axes}d")
+        a, b = engines(function, x, size, return_indices=True, data_format=layout)
+        same_pair(a, b)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 70, 90), (1, 33, 40, 70), (1, 1, 300, 500), (2, 8, 9, 30, 41), (5, 7, 400)])
+def test_indices_of_long_rows(engines, shape):
+    """Rows of more than one vector, bands of rows, and windows of more taps than one pass has."""
+    x = values(np.random.default_rng(23), shape, "float32")
+    axes = len(shape) - 2
+    for window in ((2, 2, 0), (3, 2, 1), (3, 1, 1), (9, 1, 4), (11, 5, 3)):
+        if min(shape[2:]) < window[0]:
+            continue
+        function = getattr(gp, f"max_pool{axes}d")
+        same_pair(*engines(function, x, *window, return_indices=True))
+        last = np.ascontiguousarray(np.moveaxis(x, 1, -1))
+        same_pair(*engines(function, last, *window, return_indices=True, data_format="channels_last"))
+
+
 @pytest.mark.parametrize("k", [5, 8, 13, 31])
 @pytest.mark.parametrize("op", ["max", "avg"])
 def test_large_windows(engines, op, k):

@@ -9,6 +9,7 @@ import numpy as np
 
 from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu import jit
+from gpupool.kernels.cpu.indices import find_units
 from gpupool.kernels.cpu.offsets import point_offsets
 from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.point import point, point_indices, point_select
@@ -16,6 +17,7 @@ from gpupool.kernels.cpu.program import run_units
 from gpupool.kernels.reducers import neutral, selects, unordered
 from gpupool.kernels.window import Geometry, Sliding, extent, tap_count
 
+from .cpu_find import MOST_TABLE, indices_program
 from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
 from .cpu_windows import windows_program
 
@@ -62,6 +64,9 @@ def choose_engine(
     """
     if where is not None and where.kind == "u":
         return Choice((Stage(point_offsets, jit.pack(g), (kinds[0], where, *codecs, red, rule), rows_of(g)),))
+    if where is not None and work(g) > SMALL_WORK and g.d.n * g.h.n * g.w.n <= MOST_TABLE:
+        packed, units = indices_program(g, kinds, codecs, red, rule)
+        return Choice((Stage(find_units, packed, (), units),))
     if where is not None:
         return Choice((Stage(point_indices, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     if selects(red):

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from gpupool.axes import PooledAxis
+from gpupool.geometry import NO_AXIS, make_axis
 from gpupool.gradients import accumulator, divides, exponent_of
 from gpupool.jobs import JobPlan, index_error
-from gpupool.kernels.codecs import Plain, input_codec
+from gpupool.kernels.codecs import input_codec
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.choose import Choosing
 from gpupool.kernels.cpu.choose import choose as choose_kernel
-from gpupool.kernels.cpu.choose_lines import finders
+from gpupool.kernels.cpu.choose_lines import found_giver, givers
 from gpupool.kernels.cpu.frame import FRAME, Frame
 from gpupool.kernels.cpu.powers import powers
 from gpupool.kernels.cpu.scatter import chosen, chosen_wide, extremes, unpool, unpool_back
@@ -27,10 +27,9 @@ from gpupool.threads import PIECES_PER_THREAD, get_num_threads, run_pieces
 
 from .cpu import SERIAL_ELEMENTS, payload
 from .cpu import run as run_pooling
-from .cpu_frame import Form, tap_distances
+from .cpu_find import MOST_TABLE, make_finding, with_tables
+from .cpu_frame import Form
 
-MOST_TAPS = 8  # along a row, up to which they are found in one vector pass
-MOST_BLOCK = 16  # taps of a window whose rows are found in one pass, too
 Runner = Callable[[list[np.ndarray], np.ndarray], None]
 
 
@@ -116,8 +115,7 @@ def bands_of(f: Frame) -> int:
 
 def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """Gradients of operators that choose an element of each window; the third operand says which, or x does."""
-    sliding = isinstance(plan.forward.rule, Sliding)
-    if len(plan.dtypes) == 2 and sliding and (not plan.pooled or plan.pooled[-1].k <= MOST_TAPS):
+    if len(plan.dtypes) == 2 and 0 not in form.y and math.prod(form.x[1:4]) <= MOST_TABLE:
         return choose_engine(plan, form, packed)
     f = Frame(*packed[:FRAME].tolist())
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
@@ -148,43 +146,26 @@ def choose_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """Gradients of operators that choose an element of each window, found in x as they go."""
     f = Frame(*packed[:FRAME].tolist())
     g_type, x_type = payload(plan.dtypes[0]), payload(plan.out_dtype)
-    acc, codecs = (
-        accumulator(plan.dtypes[0], plan.out_dtype),
-        (input_codec(plan.dtypes[0]), input_codec(plan.dtypes[1])),
-    )
-    best = x_type if isinstance(codecs[1], Plain) else np.dtype(np.float32)
-    z, offsets = make_choosing(f, plan, (g_type, x_type, acc, best))
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    codecs = input_codec(plan.dtypes[0]), input_codec(plan.dtypes[1])
     red = choose(plan.forward, wide=True)[0]
-    step = 1 if f.inner > 1 else z.sw
-    lines = finders((g_type, x_type, acc, best), codecs, red, step, (z.kh if z.block else 1, z.kw))
-    numbers = np.array([*z, *lines], np.int64)
+    steps = [math.prod(form.x[i:]) for i in (2, 3, 4)]
+    axes = [NO_AXIS] * (3 - len(plan.pooled)) + [make_axis(plan.forward, a, 0, 0) for a in plan.pooled]
+    d, h, w = (a._replace(xs=step) for a, step in zip(axes, steps, strict=True))
+    types, inner = (x_type, codecs[1]), (f.inner, 1)
+    finding, tables = make_finding((d, h, w), plan.forward.rule, inner, math.prod(form.x), types, red, True)
+    _, clear, store = givers(g_type, acc, codecs[0], x_type, codecs[1], acc.type(0))
+    lines = (jit.c_function(p) for p in (found_giver(g_type, acc, codecs[0]), clear, store))
+    numbers = with_tables(finding, Choosing(g_type.itemsize, acc.itemsize, int(acc == x_type), *lines), tables)
     entry = jit.compiled(choose_kernel, (0,) * 8, ())
     where = packed.ctypes.data, numbers.ctypes.data
 
-    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers, offsets)) -> None:
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers)) -> None:
         bands = bands_of(f)
         addresses = (arrays[0].ctypes.data, arrays[1].ctypes.data, out.ctypes.data, *where, bands)
         launch(entry, addresses, (), f.outer * bands, math.prod(form.x))
 
     return run
-
-
-def make_choosing(f: Frame, plan: JobPlan, types: tuple[np.dtype, ...]) -> tuple[Choosing, np.ndarray]:
-    """The windows as that engine wants them, and the table of tap distances that it points to."""
-    axes = [PooledAxis(0, 1, 1, 1, 1, 1, 0, 0)] * (3 - len(plan.pooled)) + list(plan.pooled)
-    h, w = axes[1:]
-    inside = min(w.out, -(-w.before // w.s))
-    beyond = min(w.out, max(inside, (w.n - extent(w.k, w.d) + w.before) // w.s + 1))
-    offsets = tap_distances(axes, f)
-    g_type, x_type, acc, best = types
-    block = int(h.k > 1 and h.k * w.k <= MOST_BLOCK)
-    windows = [v for a in axes for v in (a.k, a.s, a.d, a.before)]
-    together = int(f.inner == 1 or w.s == 1)
-    z = Choosing._make((
-        *windows, inside, beyond, together, block,
-        g_type.itemsize, x_type.itemsize, acc.itemsize, best.itemsize, int(acc == x_type), offsets.ctypes.data,
-    ))  # fmt: skip
-    return z, offsets
 
 
 def check_indices(plan: JobPlan, where: np.ndarray, limit: int) -> None:

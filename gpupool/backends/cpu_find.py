@@ -1,0 +1,133 @@
+"""The engine that finds which element each window chooses: its windows, bands and passes, in integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpupool.kernels.codecs import Plain
+from gpupool.kernels.cpu import jit
+from gpupool.kernels.cpu.find import Finding, fill_spans
+from gpupool.kernels.cpu.find_lines import WHOLE, finders, store_pass
+from gpupool.kernels.cpu.indices import Storing
+from gpupool.kernels.window import SLIDING, Axis, Geometry, Sliding, extent
+
+INT64 = np.dtype(np.int64)
+MOST_TAPS = 8  # of one pass: more need more registers than there are
+FEW = 4  # windows in a row, below which long ones are gone through tap by tap
+MOST_TABLE = 2**31 - 1  # elements of a plane: distances in it are int32
+# Bytes of buffers that a band should need: 3x3 s2 on 8x112x112x64 takes 26 ms with 128 KiB, 18 with 256, 10 from here.
+BAND_BYTES = 1 << 19
+
+
+def with_tables(finding: Finding, further: Any, tables: list[np.ndarray]) -> np.ndarray:
+    """All integers, and behind them the tables to which they point: spans along (D, H, W), and perhaps starts."""
+    head = len(finding) + len(further)
+    ends = np.cumsum([head, *(table.size for table in tables)])
+    packed = np.empty(ends[-1], np.int64)
+    at = [packed.ctypes.data + 8 * int(end) for end in ends]
+    if isinstance(further, Storing):
+        further = further._replace(starts=at[3])
+    packed[:head] = (*finding._replace(spans_d=at[0], spans_h=at[1], spans_w=at[2]), *further)
+    packed[head:] = np.concatenate([table.ravel() for table in tables])
+    return packed
+
+
+def spans_of(a: Axis, rule: Any) -> np.ndarray:
+    """Of each window of an axis its start, its first tap that is an element, and the end of these."""
+    spans = np.empty((a.out, 3), np.int64)
+    entry = jit.compiled(fill_spans, (0,) * 7, (rule,))
+    entry(a.n, a.out, a.k, a.s, a.d, a.before, spans.ctypes.data, rule)
+    return spans
+
+
+def even(a: Axis, rule: Any) -> tuple[Axis, Any]:
+    """An axis that is shared evenly, by the rule of sliding windows."""
+    if isinstance(rule, Sliding) or a.n % a.out:
+        return a, rule
+    return a._replace(k=a.n // a.out, s=a.n // a.out, d=1, before=0), SLIDING
+
+
+def full_windows(spans: np.ndarray, a: Axis, rule: Any) -> tuple[int, int]:
+    """The windows that have all their taps, evenly spaced: the half-open range."""
+    if not isinstance(rule, Sliding):
+        return a.out, a.out
+    full = np.flatnonzero((spans[:, 1] == 0) & (spans[:, 2] == a.k))
+    return (int(full[0]), int(full[-1]) + 1) if len(full) else (a.out, a.out)
+
+
+def lines_of(spans: np.ndarray, a: Axis, band: int) -> int:
+    """The most lines that a band of so many windows reads, from the first to the last."""
+    cuts = np.arange(0, a.out, band)
+    low = np.minimum.reduceat(spans[:, 0] + spans[:, 1] * a.d, cuts)
+    top = np.maximum.reduceat(spans[:, 0] + (spans[:, 2] - 1) * a.d + 1, cuts)
+    return int((top - low).max())
+
+
+def channels_together(axes: tuple[Axis, Axis, Axis], inner: int, best: np.dtype) -> int:
+    """How many channels a band should work on: so few that a band has several rows where windows share lines."""
+    d, h, w = axes
+    reach = extent(h.k, h.d)
+    wanted = d.k * (reach + 4 * h.s) * w.out * (best.itemsize + 4) * (2 if w.k > MOST_TAPS else 1)
+    group = inner
+    while reach > h.s and group > WHOLE and wanted * group > BAND_BYTES:
+        group = -(-group // (2 * WHOLE)) * WHOLE
+    return group
+
+
+def make_finding(
+    axes: tuple[Axis, Axis, Axis], rule: Any, inner: tuple[int, int], high: int, types: tuple, red: Any, flat: bool
+) -> tuple[Finding, list[np.ndarray]]:
+    """The Finding of windows along (D, H, W), and its tables; `inner` is (length, step in x).
+
+    `types` are x's dtype and codec. With `flat`, what is noted for a tap is its distance from the window's first in
+    the plane, else its number.
+    """
+    rules = [even(a, rule) for a in axes]
+    d, h, w = (a for a, _ in rules)
+    spans = [spans_of(a, r) for a, r in rules]
+    inside, beyond = full_windows(spans[2], w, rules[2][1])
+    if inner[0] == 1 and beyond - inside < FEW and w.k > MOST_TAPS:  # lanes would be empty
+        inside = beyond = w.out
+    inside_h, beyond_h = full_windows(spans[1], h, rules[1][1])
+    x_type, codec = types
+    best = x_type if isinstance(codec, Plain) else np.dtype(np.float32)
+    n, xi = inner
+    pitch = -(-w.out * n // WHOLE) * WHOLE + WHOLE
+    line = pitch * (best.itemsize + 4) * (2 if w.k > MOST_TAPS else 1)
+    reach = extent(h.k, h.d)
+    band = max(1, min(h.out, (BAND_BYTES // (line * d.k) - reach) // h.s + 1))
+    gathers = int(w.xs != n or xi != 1) if n > 1 else int(w.xs != 1)
+    taps, rows = min(w.k, MOST_TAPS), min(d.k * h.k, MOST_TAPS)
+    units = (h.d * w.n, d.d * h.n * w.n, w.d) if flat else (w.k, h.k * w.k, 1)
+    passes = finders(x_type, best, codec, red, w.s if n == 1 else 1, taps, rows)
+    finding = Finding._make((
+        d.out, h.out, w.out, n, h.n, w.n, d.k, h.k, w.k, h.s, w.s, d.d, h.d, w.d, d.xs, h.xs, w.xs, xi,
+        x_type.itemsize, best.itemsize, inside, beyond, inside_h, beyond_h, gathers, high, taps, rows, *units,
+        band, lines_of(spans[1], h, band), pitch, 0, 0, 0, *passes,
+    ))  # fmt: skip
+    return finding, spans
+
+
+def indices_program(g: Geometry, kinds: tuple, codecs: tuple, red: Any, rule: Any) -> tuple[np.ndarray, int]:
+    """Elements and indices of all windows: the packed integers and the units of work."""
+    flat_d, flat_h = g.h.n * g.w.n, g.w.n
+    if g.h.n == g.d.n == 1 and isinstance(rule, Sliding):  # rows of planes that are one line each
+        rest = g.outer2
+        g = g._replace(outer2=g.outer2._replace(n=1, xs=0, ys=0))
+        g = g._replace(h=g.h._replace(n=rest.n, out=rest.n, k=1, s=1, d=1, before=0, xs=rest.xs, ys=rest.ys))
+        flat_h = 0
+    high = 1 + sum((a.n - 1) * max(a.xs, 0) for a in (g.outer, g.outer2, g.inner, g.d, g.h, g.w))
+    best = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
+    group = channels_together((g.d, g.h, g.w), g.inner.n, best)
+    groups = -(-g.inner.n // group)
+    q, tables = make_finding((g.d, g.h, g.w), rule, (group, g.inner.xs), high, (kinds[0], codecs[0]), red, True)
+    starts = tables[2][:, 0]
+    store = jit.c_function(store_pass(best, kinds[1], INT64, codecs[1], red))
+    z = Storing._make((
+        groups, g.inner.n, g.inner.xs, g.outer2.n, g.outer.xs, g.outer.ys, g.outer2.xs, g.outer2.ys,
+        g.d.ys, g.h.ys, g.w.ys, g.inner.ys, kinds[1].itemsize, INT64.itemsize, flat_d, flat_h, 0, store,
+    ))  # fmt: skip
+    units = g.outer.n * g.outer2.n * groups * q.od * -(-q.oh // q.band)
+    return with_tables(q, z, [*tables, starts]), units

@@ -1,0 +1,228 @@
+"""Which element each window chooses, band by band: the engine of results with indices, and of gradients found from x.
+
+A band is some output rows of one plane and depth. All lines of x that it reads are reduced across once, whatever the
+number of windows that share them; then the lines' results are reduced down. Taps come in row-major order within a line
+and lines in their order, so the first of equal elements and the last NaN win as they do in the point engine.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..point import span
+from ..window import Axis
+from .find_lines import WHOLE
+from .jit import called, invoke, kernel, pointer
+
+INT64 = np.dtype(np.int64)
+
+
+class Finding(NamedTuple):
+    """The windows, what lies where in x (in elements), and the passes."""
+
+    od: int  # windows along each axis
+    oh: int
+    ow: int
+    inner: int
+    h: int  # elements along H and W
+    w: int
+    kd: int
+    kh: int
+    kw: int
+    sh: int
+    sw: int
+    dd: int
+    dh: int
+    dw: int
+    xd: int  # steps in x
+    xh: int
+    xw: int
+    xi: int
+    x_item: int  # bytes
+    best_item: int
+    inside: int  # windows inside .. beyond - 1 of a row have all their taps
+    beyond: int
+    inside_h: int  # and these rows of windows
+    beyond_h: int
+    gathers: int  # whether lines are copied first, because they are not dense
+    x_high: int  # elements of x from element (0, ..., 0) on
+    taps: int  # of one pass across
+    rows: int  # of one pass down
+    unit_h: int  # what a line, and a row of taps, adds to what is noted for a tap, and a tap itself
+    unit_d: int
+    unit_w: int
+    band: int  # output rows
+    lines: int  # of x that a band reads in one depth, at most
+    pitch: int  # lanes
+    spans_d: int  # addresses of tables: of each window its start, its first tap that is an element, and their end
+    spans_h: int
+    spans_w: int
+    across: int
+    across_more: int
+    across_any: int
+    down: int
+    down_more: int
+    gather: int
+
+
+FINDING = len(Finding._fields)
+
+
+@called
+def unpack_finding(address):
+    """The Finding at this address."""
+    p = pointer(address, INT64)
+    return Finding(
+        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15], p[16],
+        p[17], p[18], p[19], p[20], p[21], p[22], p[23], p[24], p[25], p[26], p[27], p[28], p[29], p[30], p[31], p[32],
+        p[33], p[34], p[35], p[36], p[37], p[38], p[39], p[40], p[41], p[42],
+    )  # fmt: skip
+
+
+@kernel
+def fill_spans(n, out, k, s, d, before, to, rule):
+    """The table of one axis."""
+    spans = pointer(to, INT64)
+    a = Axis(n, out, k, s, d, before, 0, n, 0, 0)
+    for o in range(out):
+        spans[3 * o], spans[3 * o + 1], spans[3 * o + 2] = span(rule, a, o)
+
+
+@called
+def whole(lanes):
+    """So many lanes that none is left over."""
+    return (lanes + WHOLE - 1) // WHOLE * WHOLE
+
+
+@called
+def scratch_size(packed):
+    """Bytes that a band needs: four pairs of buffers, the copied lines and a table of rows."""
+    q = unpack_finding(packed)
+    lanes = (q.kd * q.lines + q.band) * q.pitch + WHOLE
+    lines = q.kd * q.lines * (q.w * q.inner + WHOLE * q.sw) * q.x_item if q.gathers == 1 else 0
+    return 2 * lanes * (q.best_item + 4) + lines + 16 * (q.kd * q.kh + q.rows) + 1024
+
+
+@called
+def buffers_at(packed, store):
+    """Where the pairs (best, taken) of lines lie, twice, those of windows, twice, then the table and copied lines."""
+    q = unpack_finding(packed)
+    lines, windows = q.kd * q.lines * q.pitch + WHOLE, q.band * q.pitch + WHOLE
+    at = (store + 63) // 64 * 64
+    sizes = (lines * q.best_item + 63) // 64 * 64, lines * 4 // 64 * 64 + 64
+    outs = (windows * q.best_item + 63) // 64 * 64, windows * 4 // 64 * 64 + 64
+    one = at, at + sizes[0]
+    two = one[1] + sizes[1], one[1] + sizes[1] + sizes[0]
+    three = two[1] + sizes[1], two[1] + sizes[1] + outs[0]
+    four = three[1] + outs[1], three[1] + outs[1] + outs[0]
+    table = four[1] + outs[1]
+    copied = table + 16 * (q.kd * q.kh + q.rows)
+    return one[0], one[1], two[0], two[1], three[0], three[1], four[0], four[1], table, copied
+
+
+@called
+def find_across(packed, at, rows, below, safe, to_best, to_taken, other_best, other_taken):
+    """The lines' own results for all windows; the address of the elements and that of the taps."""
+    q = unpack_finding(packed)
+    many, width = q.beyond - q.inside, q.inner
+    if q.inner == 1 or q.sw == 1:
+        many, width = min(many, 1), (q.beyond - q.inside) * q.inner
+    tap = q.dw * q.inner
+    src = at + (q.inside * q.sw + pointer(q.spans_w, INT64)[0]) * q.inner * q.x_item
+    lane = q.inside * q.inner
+    n = whole(width) if safe == 1 else width
+    best, taken, spare, spare_taken = to_best, to_taken, other_best, other_taken
+    done = np.int64(0)
+    if many > 0:
+        while done < q.kw:
+            first = min(done, q.kw - q.taps)
+            pass_at = q.across if done == 0 else q.across_more
+            invoke(pass_at, (
+                packed, src + first * tap * q.x_item, rows, below, many, n, first * q.unit_w,
+                spare + lane * q.best_item, spare_taken + lane * 4, best + lane * q.best_item, taken + lane * 4,
+            ))  # fmt: skip
+            done = first + q.taps
+            if done < q.kw:
+                best, taken, spare, spare_taken = spare, spare_taken, best, taken
+    if q.inside > 0 or q.beyond < q.ow:
+        common = (q.inner, q.dw, q.unit_w, best, taken, q.pitch)
+        ends = (np.int64(0), q.inside), (q.beyond, q.ow)
+        for first, last in ends:
+            if first < last:
+                invoke(q.across_any, (at, rows, below, q.spans_w, first, last, *common))
+    return best, taken
+
+
+@called
+def find_down(packed, od, oh, rows, low, from_best, from_taken, buffers, out):
+    """The choice of `rows` rows of windows from `oh` on, which have the same taps, into rows `out` of the result."""
+    q = unpack_finding(packed)
+    table = pointer(buffers[8], INT64)
+    spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
+    start_h, h0, h1 = spans_h[3 * oh], spans_h[3 * oh + 1], spans_h[3 * oh + 2]
+    count = np.int64(0)
+    for jd in range(spans_d[3 * od + 1], spans_d[3 * od + 2]):
+        for jh in range(h0, h1):
+            line = start_h + jh * q.dh - low
+            depth = jd - spans_d[3 * od + 1]
+            table[2 * count] = (depth * q.lines + line) * q.pitch
+            table[2 * count + 1] = jd * q.unit_d + jh * q.unit_h
+            count += 1
+    while count % q.rows != 0:
+        table[2 * count], table[2 * count + 1] = table[2 * count - 2], table[2 * count - 1]
+        count += 1
+    passes = count // q.rows
+    n = whole(q.ow * q.inner)
+    to = out * q.pitch
+    best, taken, spare, spare_taken = buffers[4], buffers[5], buffers[6], buffers[7]
+    if passes % 2 == 0:
+        best, taken, spare, spare_taken = spare, spare_taken, best, taken
+    for i in range(passes):
+        pass_at = q.down if i == 0 else q.down_more
+        invoke(pass_at, (
+            from_best, from_taken, rows, q.sh * q.pitch, n, buffers[8] + 16 * i * q.rows, spare + to * q.best_item,
+            spare_taken + to * 4, best + to * q.best_item, taken + to * 4, q.pitch,
+        ))  # fmt: skip
+        best, taken, spare, spare_taken = spare, spare_taken, best, taken
+
+
+@called
+def find_band(packed, plane, high, od, oh, stop, buffers):
+    """Rows oh .. stop - 1 of windows: what they choose is in buffers 4 and 5 then.
+
+    `plane` is the address of the plane's first element; from there x has `high` elements.
+    """
+    q = unpack_finding(packed)
+    spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
+    d0, d1 = spans_d[3 * od + 1], spans_d[3 * od + 2]
+    low = spans_h[3 * oh] + spans_h[3 * oh + 1] * q.dh
+    top = low + 1
+    for o in range(oh, stop):
+        low = min(low, spans_h[3 * o] + spans_h[3 * o + 1] * q.dh)
+        top = max(top, spans_h[3 * o] + (spans_h[3 * o + 2] - 1) * q.dh + 1)
+    from_best, from_taken = buffers[0], buffers[1]
+    for jd in range(d0, d1):
+        offset = (spans_d[3 * od] + jd * q.dd) * q.xd + low * q.xh
+        at, below, safe = plane + offset * q.x_item, q.xh, 1
+        if q.gathers == 1:
+            below = q.w * q.inner + WHOLE * q.sw
+            to = buffers[9] + (jd - d0) * q.lines * below * q.x_item
+            invoke(q.gather, (at, top - low, q.xh, q.w, q.xw, q.inner, q.xi, to, below))
+            at = to
+        elif offset + (top - low - 1) * q.xh + (q.w + WHOLE * q.sw) * q.inner + WHOLE > high:
+            safe = 0
+        first = (jd - d0) * q.lines * q.pitch
+        best, taken = find_across(
+            packed, at, top - low, below, safe, buffers[0] + first * q.best_item, buffers[1] + first * 4,
+            buffers[2] + first * q.best_item, buffers[3] + first * 4,
+        )  # fmt: skip
+        from_best, from_taken = best - first * q.best_item, taken - first * 4
+    o = oh
+    while o < stop:
+        rows = np.int64(1)
+        if q.inside_h <= o < q.beyond_h:
+            rows = min(stop, q.beyond_h) - o
+        find_down(packed, od, o, rows, low, from_best, from_taken, buffers, o - oh)
+        o += rows

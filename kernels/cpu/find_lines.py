@@ -1,0 +1,176 @@
+"""Passes that find which element each window chooses, for all windows of many rows at once.
+
+C functions of integers, as in passes.py. Two buffers hold, lane by lane, the elements chosen so far and what tells
+their taps apart: the distance from the window's first, or the number within it. Lanes are the windows of a row, with
+all their channels; `pitch` lanes lie between two rows.
+
+Passes read one pair of buffers and write another, and go on to a multiple of WHOLE lanes, so that few or none are left
+for a scalar loop. Taps may come again in their order: of equal elements the first one stays.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..point import combine, decode, encode, finish, seed
+from .jit import c_function, fetch, fetch_alone, pointer, put
+from .memory import full_width
+
+INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
+WHOLE = 16  # lanes
+
+
+class Finders(NamedTuple):
+    """Addresses of the passes for one combination of types, operator and window."""
+
+    across: int  # a window's first taps along a row of x, and later ones
+    across_more: int
+    across_any: int  # any windows, one by one
+    down: int  # of rows' own results, those of the first rows of a window, and later ones
+    down_more: int
+    gather: int
+
+
+def across_pass(x_type, best_type, codec, red, step, k, fresh):
+    """k taps of `many` groups of n lanes, `step` elements apart, in each row; the rest is in the Finding."""
+
+    def find(finding, at, rows, below, many, n, number, best_at, taken_at, to_best, to_taken):
+        full_width()
+        q = pointer(finding, INT64)
+        hop, tap, width, unit, pitch = q[10] * q[3], q[13] * q[3], q[3], q[30], q[33]
+        x, best, taken = pointer(at, x_type), pointer(best_at, best_type), pointer(taken_at, INT32)
+        chosen, chosen_tap = pointer(to_best, best_type), pointer(to_taken, INT32)
+        for r in range(rows):
+            for o in range(many):
+                src, dst = r * below + o * hop, r * pitch + o * width
+                for i in range(n):
+                    acc = seed(red, decode(codec, fetch(x, src + i * step)), np.int32(number))
+                    for j in range(1, k):
+                        v = decode(codec, fetch(x, src + i * step + j * tap))
+                        acc = combine(red, acc, seed(red, v, np.int32(number + j * unit)))
+                    if not fresh:
+                        acc = combine(red, (fetch(best, dst + i), fetch(taken, dst + i)), acc)
+                    put(chosen, dst + i, acc[0])
+                    put(chosen_tap, dst + i, acc[1])
+        return 0
+
+    return find
+
+
+def any_pass(x_type, best_type, codec, red):
+    """Windows first .. last - 1 of each row, whatever their taps: at borders, and where no two are alike."""
+
+    def find(at, rows, below, spans_at, first, last, inner, dilation, unit, to_best, to_taken, pitch):
+        x, spans = pointer(at, x_type), pointer(spans_at, INT64)
+        chosen, chosen_tap = pointer(to_best, best_type), pointer(to_taken, INT32)
+        tap = dilation * inner
+        for r in range(rows):
+            for o in range(first, last):
+                start, j0, j1 = spans[3 * o], spans[3 * o + 1], spans[3 * o + 2]
+                src = r * below + (start + j0 * dilation) * inner
+                for c in range(inner):
+                    acc = seed(red, decode(codec, x[src + c]), np.int32(j0 * unit))
+                    for j in range(1, j1 - j0):
+                        v = decode(codec, x[src + c + j * tap])
+                        acc = combine(red, acc, seed(red, v, np.int32((j0 + j) * unit)))
+                    chosen[r * pitch + o * inner + c] = acc[0]
+                    chosen_tap[r * pitch + o * inner + c] = acc[1]
+        return 0
+
+    return find
+
+
+def down_pass(best_type, red, taps, fresh):
+    """For each window the choice among `taps` rows' results; the table has each row's distance and number."""
+
+    def choose(from_best, from_taken, rows, below, n, table_at, best_at, taken_at, to_best, to_taken, pitch):
+        full_width()
+        source, source_tap, table = pointer(from_best, best_type), pointer(from_taken, INT32), pointer(table_at, INT64)
+        best, taken = pointer(best_at, best_type), pointer(taken_at, INT32)
+        chosen, chosen_tap = pointer(to_best, best_type), pointer(to_taken, INT32)
+        for r in range(rows):
+            src, dst = r * below, r * pitch
+            for i in range(n):
+                at = src + i + fetch(table, 0)
+                acc = (fetch(source, at), np.int32(fetch(source_tap, at) + fetch(table, 1)))
+                for t in range(1, taps):
+                    at = src + i + fetch(table, 2 * t)
+                    v = (fetch(source, at), np.int32(fetch(source_tap, at) + fetch(table, 2 * t + 1)))
+                    acc = combine(red, acc, v)
+                if not fresh:
+                    acc = combine(red, (fetch(best, dst + i), fetch(taken, dst + i)), acc)
+                put(chosen, dst + i, acc[0])
+                put(chosen_tap, dst + i, acc[1])
+        return 0
+
+    return choose
+
+
+def gather_pass(x_type):
+    """Rows of x that are not dense, or not in that order, made so."""
+
+    def gather(at, rows, below, n, step, inner, inner_step, to, pitch):
+        x, line = pointer(at, x_type), pointer(to, x_type)
+        for r in range(rows):
+            for i in range(n):
+                if inner_step == 1:
+                    for c in range(inner):
+                        put(line, r * pitch + i * inner + c, fetch(x, r * below + i * step + c))
+                else:
+                    for c in range(inner):
+                        put(line, r * pitch + i * inner + c, fetch_alone(x, r * below + i * step + c * inner_step))
+        return 0
+
+    return gather
+
+
+def store_pass(best_type, y_type, where_type, y_codec, red):
+    """The chosen elements of rows of windows, and where they lie: `base` and the windows' starts added."""
+
+    def store(storing, best_at, taken_at, pitch, rows, n, inner, base, further, y_at, where_at):
+        full_width()
+        z = pointer(storing, INT64)
+        down, step, side, starts_at = z[9], z[10], z[11], z[16]
+        best, taken, starts = pointer(best_at, best_type), pointer(taken_at, INT32), pointer(starts_at, INT64)
+        y, where = pointer(y_at, y_type), pointer(where_at, where_type)
+        for r in range(rows):
+            src, dst, origin = r * pitch, r * down, base + r * further
+            if inner == 1 and step == 1:
+                for o in range(n):
+                    place = origin + fetch(starts, o) + fetch(taken, src + o)
+                    value, position = finish(red, (fetch(best, src + o), place), 1)
+                    put(y, dst + o, encode(y_codec, value))
+                    put(where, dst + o, position)
+            else:
+                for o in range(n):
+                    at, to = src + o * inner, dst + o * step
+                    if side == 1:
+                        for c in range(inner):
+                            place = origin + fetch(starts, o) + fetch(taken, at + c)
+                            value, position = finish(red, (fetch(best, at + c), place), 1)
+                            put(y, to + c, encode(y_codec, value))
+                            put(where, to + c, position)
+                    else:
+                        for c in range(inner):
+                            place = origin + starts[o] + taken[at + c]
+                            value, position = finish(red, (best[at + c], place), 1)
+                            y[to + c * side] = encode(y_codec, value)
+                            where[to + c * side] = position
+        return 0
+
+    return store
+
+
+def finders(x_type, best_type, codec, red, step, taps, rows):
+    """All passes, compiled: for windows of so many taps and rows at a time, `step` elements apart."""
+    made = [
+        across_pass(x_type, best_type, codec, red, step, taps, True),
+        across_pass(x_type, best_type, codec, red, step, taps, False),
+        any_pass(x_type, best_type, codec, red),
+        down_pass(best_type, red, rows, True),
+        down_pass(best_type, red, rows, False),
+        gather_pass(x_type),
+    ]
+    return Finders(*(c_function(f) for f in made))

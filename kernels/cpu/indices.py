@@ -1,0 +1,89 @@
+"""Results with positions: what windows choose (see `find`), stored as elements and indices."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .find import FINDING, buffers_at, find_band, scratch_size, unpack_finding
+from .jit import called, invoke, kernel, pointer
+
+INT64 = np.dtype(np.int64)
+
+
+class Storing(NamedTuple):
+    """Where planes and results lie, in elements, and the pass that stores."""
+
+    groups: int  # of channels that are worked on together, and all channels, and their step in x
+    channels: int
+    xi: int
+    outer2: int
+    outer_x: int
+    outer_y: int
+    outer2_x: int
+    outer2_y: int
+    yd: int
+    yh: int
+    yw: int
+    yi: int
+    y_item: int
+    where_item: int
+    flat_d: int  # what a position along D and H adds to an index
+    flat_h: int
+    starts: int  # address of the windows' starts along W, as they enter an index
+    store: int
+
+
+STORING = len(Storing._fields)
+
+
+@called
+def unpack_storing(address):
+    """The Storing at this address."""
+    p = pointer(address, INT64)
+    return Storing(
+        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15],
+        p[16], p[17],
+    )  # fmt: skip
+
+
+@called
+def store_rows(packed, rows, first, buffers, base, y, where):
+    """Rows of windows that are `first` and following in the buffers; `base` is what the first adds to its indices."""
+    q, z = unpack_finding(packed), unpack_storing(packed + 8 * FINDING)
+    lanes = first * q.pitch
+    invoke(z.store, (
+        packed + 8 * FINDING, buffers[4] + lanes * q.best_item, buffers[5] + lanes * 4, q.pitch, rows, q.ow, q.inner,
+        base, q.sh * z.flat_h, y, where,
+    ))  # fmt: skip
+
+
+@kernel
+def find_units(x, y, where, packed, start, stop):
+    """Units start .. stop - 1: bands of output rows. Knows no types: compiled once."""
+    q, z = unpack_finding(packed), unpack_storing(packed + 8 * FINDING)
+    store = np.empty(scratch_size(packed), np.uint8)
+    buffers = buffers_at(packed, np.int64(store.ctypes.data))
+    bands = (q.oh + q.band - 1) // q.band
+    spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
+    for unit in range(start, stop):
+        rest, band = unit // bands, unit % bands
+        rest, od = rest // q.od, rest % q.od
+        rest, group = rest // z.groups, rest % z.groups
+        o1, o2 = rest // z.outer2, rest % z.outer2
+        channel = min(group * q.inner, z.channels - q.inner)  # the last group overlaps the one before it
+        at_x = o1 * z.outer_x + o2 * z.outer2_x + channel * z.xi
+        oh, last = band * q.band, min(q.oh, (band + 1) * q.band)
+        find_band(packed, x + at_x * q.x_item, q.x_high - at_x, od, oh, last, buffers)
+        at_y = o1 * z.outer_y + o2 * z.outer2_y + od * z.yd + channel * z.yi
+        o = oh
+        while o < last:  # rows whose starts are evenly spaced are stored at once
+            rows = np.int64(1)
+            if q.inside_h <= o < q.beyond_h:
+                rows = min(last, q.beyond_h) - o
+            base = spans_d[3 * od] * z.flat_d + spans_h[3 * o] * z.flat_h
+            to = at_y + o * z.yh
+            store_rows(packed, rows, o - oh, buffers, base, y + to * z.y_item, where + to * z.where_item)
+            o += rows
+    return store.size  # Numba frees an array after its last use by name, whatever still has its address
