@@ -6,6 +6,13 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 unset NUMBA_ENABLE_CUDASIM
 export XLA_PYTHON_CLIENT_PREALLOCATE=false TORCHINDUCTOR_COMPILE_THREADS=1
+# Numba's compiler library (libnvvm) comes with a wheel or with the CUDA toolkit, which is looked for by this variable.
+if [[ -z "${CUDA_PATH:-}${CUDA_HOME:-}" ]]; then
+    toolkit="$(dirname "$(dirname "$(readlink -f "$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)")")")"
+    if [[ -d "$toolkit/nvvm" ]]; then
+        export CUDA_HOME="$toolkit"
+    fi
+fi
 
 out="${OUT:-benchmarks/results}"
 mkdir -p "$out"
@@ -32,26 +39,37 @@ not_run() { # name, reason
     summary+=("$(printf '%-10s %-8s %s' "$1" "not run" "$2")")
 }
 
-# Each library in a process of its own, at the same time. The properties are left to the cpu and simulator tiers: nearly
-# every example that Hypothesis draws has another window, which is another kernel to compile.
+# CuPy first, on all cores: that compiles what is not in the cache yet. Then the others at the same time, from the cache.
+# The properties are left to the cpu and simulator tiers: nearly every example that Hypothesis draws has another window,
+# which is another kernel to compile.
+tests_on() { # library, processes
+    "$PYTHON" -m pytest tests --library "$1" -n "$2" -p no:cacheprovider --ignore=tests/test_properties.py >"$logs/$1" 2>&1
+}
+
+report_on() { # library, exit code; 1 if a test failed
+    printf '\n-- tests on %s arrays\n' "$1"
+    tail -40 "$logs/$1"
+    if (($2)) && grep -q 'no library sees a GPU' "$logs/$1"; then
+        printf 'no test ran: %s is not installed or sees no GPU\n' "$1"
+        return 0
+    fi
+    (($2 == 0))
+}
+
 library_tests() {
-    local library state=0 pids=()
-    for library in cupy numba torch jax; do
-        "$PYTHON" -m pytest tests --gpu -p no:cacheprovider --ignore=tests/test_properties.py -k "$library" \
-            >"$logs/$library" 2>&1 &
+    local library code=0 state=0 pids=() cores
+    cores="$(nproc)"
+    tests_on cupy "$((cores < 16 ? cores : 16))" || code=$?
+    report_on cupy "$code" || state=1
+    for library in numba torch jax; do
+        tests_on "$library" 4 &
         pids+=($!)
     done
-    for library in cupy numba torch jax; do
-        local code=0
+    for library in numba torch jax; do
+        code=0
         wait "${pids[0]}" || code=$?
         pids=("${pids[@]:1}")
-        printf '\n-- tests on %s arrays\n' "$library"
-        tail -40 "$logs/$library"
-        if ((code == 5)); then
-            printf 'no test ran: %s is not installed or sees no GPU\n' "$library"
-        elif ((code)); then
-            state=1
-        fi
+        report_on "$library" "$code" || state=1
     done
     return "$state"
 }
@@ -104,12 +122,12 @@ profile() { # the row that is furthest from copy speed
 }
 
 main() {
-    nvidia-smi
+    timeout 20 nvidia-smi
     part install 20 "$PYTHON" -m pip install --quiet -e . --no-deps --no-build-isolation
-    part compile 110 "$PYTHON" -m benchmarks.compile_ahead --torch
-    part tests 90 bash "$0" library_tests
+    part compile 115 "$PYTHON" -m benchmarks.compile_ahead --torch
+    part tests 105 bash "$0" library_tests
     checkers
-    part bench 175 "$PYTHON" -m benchmarks.run --device cuda --seconds 150 --json "$stem.json"
+    part bench 170 "$PYTHON" -m benchmarks.run --device cuda --seconds 145 --json "$stem.json"
     plot
     profile
     printf '\n%-10s %-8s %s\n' part state time

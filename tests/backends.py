@@ -139,7 +139,16 @@ class NumbaDevice(Backend):
         return self.cuda.to_device(a)
 
     def to_numpy(self, array):
-        return array.copy_to_host()
+        if array.size == 0 or min(array.strides, default=0) >= 0:
+            return array.copy_to_host()
+        # Its own copy refuses negative strides: the bytes from the lowest to the highest element, seen the same way.
+        ends = [(n - 1) * s for n, s in zip(array.shape, array.strides, strict=True)]
+        low, high = sum(e for e in ends if e < 0), sum(e for e in ends if e > 0)
+        start = array.__cuda_array_interface__["data"][0] + low
+        size = high - low + array.dtype.itemsize
+        interface = {"shape": (size,), "typestr": "|u1", "data": (start, False), "version": 3}
+        host = self.cuda.from_cuda_array_interface(interface, owner=array, sync=False).copy_to_host()
+        return np.ndarray(array.shape, array.dtype, host, -low, array.strides)
 
     def owns(self, array):
         return type(array) is self.type
@@ -230,7 +239,7 @@ class Jax(Backend):
         return layout == "C"
 
 
-GPU = {"cupy": Cupy, "numba.cuda": NumbaDevice, "torch": Torch, "jax": Jax}
+GPU = {"cupy": Cupy, "numba": NumbaDevice, "torch": Torch, "jax": Jax}
 
 
 def simulated():
@@ -238,10 +247,13 @@ def simulated():
     return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
 
-def gpu_backends():
-    """(backends, {library: why it is not run}): every installed GPU library that sees a GPU."""
+def gpu_backends(only=None):
+    """(backends, {library: why it is not run}): every installed GPU library that sees a GPU, or the named one."""
     found, missing = [], {}
     for module, backend in GPU.items():
+        if only not in (None, module):
+            missing[module] = f"--library {only}"
+            continue
         try:
             if importlib.util.find_spec(module) is None:
                 missing[module] = "not installed"
@@ -254,11 +266,13 @@ def gpu_backends():
     return found, missing
 
 
-def active(gpu=False):
+def active(gpu=False, library=None):
     """(backends of this run, {what is not run: why})."""
     if simulated():
         return [Simulator()], {"numpy": "NUMBA_ENABLE_CUDASIM=1 runs the simulator only"}
-    found, missing = gpu_backends() if gpu else ([], {"gpu": "needs --gpu"})
-    if gpu and not found:
-        raise RuntimeError(f"--gpu: no library sees a GPU: {missing}")
+    found, missing = gpu_backends(library) if gpu or library else ([], {"gpu": "needs --gpu"})
+    if (gpu or library) and not found:
+        raise RuntimeError(f"no library sees a GPU: {missing}")
+    if library:
+        return found, {"simulator": "needs NUMBA_ENABLE_CUDASIM=1", "numpy": f"--library {library}", **missing}
     return [Backend(), FastEngines(), *found], {"simulator": "needs NUMBA_ENABLE_CUDASIM=1", **missing}

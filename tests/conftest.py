@@ -2,11 +2,13 @@
 
 - `NUMBA_ENABLE_CUDASIM=1 pytest tests`: the CUDA path in Numba's simulator, and nothing of the CPU engine;
 - `pytest tests`: NumPy;
-- `pytest tests --gpu`: NumPy and every installed library that sees a GPU; it is an error if none does.
+- `pytest tests --gpu`: NumPy and every installed library that sees a GPU; it is an error if none does;
+- `pytest tests --library torch`: that library on the GPU, and only the tests that take a backend.
 
 A test with the argument `backend` runs once for each of them; with `backend` and `case`, for each row of cases.py.
 """
 
+import gc
 from collections import Counter
 
 import backends
@@ -26,6 +28,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--gpu", action="store_true", help="also run every installed GPU library; fail where none sees a GPU"
     )
+    parser.addoption("--library", choices=list(backends.GPU), help="only this library, on the GPU")
 
 
 def pytest_configure(config):
@@ -33,12 +36,18 @@ def pytest_configure(config):
         config.addinivalue_line("markers", f"{marker}: {reason}; deselected in other runs, and counted in the summary")
     config.addinivalue_line("markers", f"every_engine: runs for {FAST} also, not only for each array library")
     try:
-        config.active_backends, config.inactive_backends = backends.active(config.getoption("--gpu"))
+        config.active_backends, config.inactive_backends = backends.active(
+            config.getoption("--gpu"), config.getoption("--library")
+        )
     except RuntimeError as error:
         raise pytest.UsageError(str(error)) from None
     config.left_out = Counter()
     config.ran = Counter()
     config.pluginmanager.register(Tally(config), "gpupool-tally")
+    if config.getoption("--gpu") or config.getoption("--library"):
+        # The libraries there are of any version, and what they deprecate among themselves is no failure of ours.
+        for category in ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning"):
+            config.addinivalue_line("filterwarnings", f"default::{category}")
     if backends.simulated():
         # IEEE exceptions are in the cases on purpose; NumPy scalars, with which the simulator computes, warn of them.
         config.addinivalue_line("filterwarnings", r"ignore:.*encountered in.*:RuntimeWarning")
@@ -79,6 +88,17 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=dropped)
         items[:] = [item for item in items if item not in dropped]
         config.left_out[f"tests marked {unwanted} ({TIERS[unwanted]})"] = len(dropped)
+    if config.getoption("--library"):
+        others = [item for item in items if "backend" not in item.fixturenames]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+        config.left_out["tests that take no backend"] = len(others)
+
+
+def pytest_collection_finish(session):
+    """Thousands of tests and their rows live until the end: the garbage collector need not look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -210,6 +210,7 @@ def _run_checked(lib: Library, x: Any, request: Request, out: Any) -> Any:
         where = lib.empty(x, plan.out_shape, call.order, plan.where_dtype) if request.indices else None
         if call.runs:
             call(lib.stream(x), view.address, lib.address(y), None if where is None else lib.address(where))
+            lib.started([view])
         return lib.result(y) if where is None else (lib.result(y), lib.result(where))
 
 

@@ -6,13 +6,15 @@ Libraries are recognised by their types' modules; nothing is imported that the u
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpupool.backends import cuda_launch
-from gpupool.backends.cuda_dlpack import Owned, from_capsule
+from gpupool.backends.cuda_dlpack import Owned, from_capsule, keep_until_done
 from gpupool.dtypes import is_real
 
 
@@ -77,11 +79,19 @@ class Library:
         """The stream on which the array's producer works; the legacy default stream where it names none."""
         return x.__cuda_array_interface__.get("stream") or 0
 
-    def empty(self, _x: Any, shape: tuple[int, ...], order: tuple[int, ...], dtype: np.dtype) -> Any:
+    def bound(self, x: Any) -> Any:
+        """The stream that x names as its producer's, as Numba's arrays name theirs: the result's, too."""
+        from numba import cuda
+
+        stream = x.__cuda_array_interface__.get("stream")
+        return cuda.external_stream(stream) if stream else 0
+
+    def empty(self, x: Any, shape: tuple[int, ...], order: tuple[int, ...], dtype: np.dtype) -> Any:
         """A new array on the current device whose axes lie in memory in this order, slowest first."""
         from numba import cuda
 
-        return cuda.device_array(shape, dtype, strides=permuted_strides(shape, order, dtype.itemsize))
+        strides = permuted_strides(shape, order, dtype.itemsize)
+        return cuda.device_array(shape, dtype, strides=strides, stream=self.bound(x))
 
     def address(self, array: Any) -> int:
         """Where an array that `empty` made lies."""
@@ -90,6 +100,9 @@ class Library:
     def result(self, array: Any) -> Any:
         """What the caller gets for an array that `empty` made."""
         return array
+
+    def started(self, views: Sequence[View]) -> None:
+        """Kernels that read these arrays are on their stream. Most libraries reuse memory in the order of streams."""
 
 
 def permuted_strides(shape: tuple[int, ...], order: tuple[int, ...], unit: int) -> tuple[int, ...]:
@@ -151,6 +164,8 @@ class Torch(Library):
             raise TypeError("x requires grad, and gpupool computes no gradients: use x.detach() or torch.no_grad()")
         if x.layout != self.torch.strided:
             raise TypeError(f"x must be a dense tensor, got layout {x.layout}")
+        if x.is_neg():
+            raise TypeError("x must not be a view that is negated when it is read: use x.resolve_neg()")
         dtype = self.numpy_dtype(x.dtype)
         strides = tuple([s * dtype.itemsize for s in x.stride()])
         return View(tuple(x.shape), strides, dtype, x.data_ptr(), x.device.index)
@@ -173,17 +188,20 @@ class Numba(Library):
         device = None if x.size == 0 else cuda_launch.device_of(x.device_ctypes_pointer.value)
         return View(x.shape, x.strides, x.dtype, x.device_ctypes_pointer.value or 0, device)
 
+    def bound(self, x: Any) -> Any:
+        """The stream to which x is bound."""
+        return x.stream
+
 
 class Dlpack(Library):
-    """JAX and whatever else exchanges arrays by DLPack only: its memory is ours while the call runs."""
+    """JAX and whatever else exchanges arrays by DLPack only: its memory is ours until the kernels are done."""
 
     mutable = False
 
     def __init__(self, kind: type) -> None:
         namespace = sys.modules[kind.__module__.partition(".")[0].replace("jaxlib", "jax")]
-        self.from_dlpack = (
-            getattr(namespace, "from_dlpack", None) or sys.modules[f"{namespace.__name__}.dlpack"].from_dlpack
-        )
+        found = getattr(namespace, "from_dlpack", None)
+        self.from_dlpack = found or importlib.import_module(f"{namespace.__name__}.dlpack").from_dlpack
 
     def view(self, x: Any) -> View:
         """The array as memory, ready on the legacy default stream."""
@@ -204,6 +222,10 @@ class Dlpack(Library):
     def result(self, array: Any) -> Any:
         """The library's own array over the same memory; it waits for our stream."""
         return self.from_dlpack(array)
+
+    def started(self, views: Sequence[View]) -> None:
+        """The library knows nothing of our stream: what a kernel reads there is kept until it is done."""
+        keep_until_done([view.memory for view in views])
 
 
 class Simulator(Library):

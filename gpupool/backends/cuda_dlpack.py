@@ -5,8 +5,11 @@ The structures are those of dlpack.h, version 0 (DLManagedTensor), which every l
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import math
+import sys
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ import numpy as np
 from gpupool.backends import cuda_launch
 
 CUDA, MANAGED = 2, 13
+NOT_READY = 600  # the driver's answer to whether an event has passed
 KINDS = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 6: "bool"}
 
 
@@ -112,6 +116,8 @@ def type_code(dtype: np.dtype) -> int:
 
 def free(address: int, device: int) -> None:
     """Give memory back to the driver's pool, once what runs on the legacy stream is done."""
+    if sys is None or sys.is_finalizing():  # the driver takes everything back when the process ends
+        return
     with cuda_launch.on_device(device):
         cuda_launch.driver().cuMemFreeAsync(address, 0)
 
@@ -119,5 +125,43 @@ def free(address: int, device: int) -> None:
 @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 def _release(structure: int) -> None:
     """The deleter that the taking library calls."""
+    if sys is None or sys.is_finalizing():
+        return
     _, _, address, device = Owned._alive.pop(structure)
     free(address, device)
+
+
+# Libraries hold its bare address, until after this module is gone.
+_api.Py_IncRef(ctypes.py_object(_release))
+
+_reading: deque[tuple[Any, Any]] = deque()  # (event behind a kernel, what that reads), the oldest first
+
+
+def keep_until_done(memories: list[Any]) -> None:
+    """Keep what kernels on the legacy stream read until they are done, as seen by a later call: nothing waits here.
+
+    A library that only lent its memory may reuse it as soon as it is let go, on streams that know nothing of ours.
+    """
+    let_go()
+    cu = cuda_launch.driver()
+    event = cuda_launch.check(cu.cuEventCreate(int(cu.CUevent_flags.CU_EVENT_DISABLE_TIMING)))
+    cuda_launch.check(cu.cuEventRecord(event, 0))
+    _reading.append((event, memories))
+
+
+def let_go(*, wait: bool = False) -> None:
+    """Give back what finished kernels read; with `wait`, what all of them read."""
+    while _reading:
+        try:
+            event, memories = _reading.popleft()
+        except IndexError:  # another thread took the last one
+            return
+        cu = cuda_launch.driver()
+        (code,) = (cu.cuEventSynchronize if wait else cu.cuEventQuery)(event)
+        if code == NOT_READY:
+            _reading.appendleft((event, memories))
+            return
+        cu.cuEventDestroy(event)
+
+
+atexit.register(let_go, wait=True)

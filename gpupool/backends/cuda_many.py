@@ -173,6 +173,7 @@ def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
             at = lib.address(y) if target is None else target.address
             addresses = [*(v.address for v in views), at, *map(lib.address, scratch)]
             call.steps.run(call, lib.stream(arrays[0]), addresses)
+            lib.started(views)
     return lib.result(y) if out is None else out
 
 

@@ -13,6 +13,7 @@ from numba.core.ccallback import CFunc
 from numba.extending import intrinsic, overload, register_jitable
 
 from .. import codecs, exact, extremes, integer_means, point, ranks, window
+from ..cache import collector_paused
 from ..window import Axis, Batch, Geometry
 from .cache import KernelCache, closure_key
 
@@ -68,7 +69,8 @@ def kernel(function: Any) -> Any:
 
 def compiled(kernel: Any, integers: tuple[int, ...], constants: tuple) -> Any:
     """The machine code of a kernel for these arguments, callable with exactly them."""
-    return kernel.compile(tuple(typeof(a) for a in (*integers, *constants)))
+    with collector_paused():
+        return kernel.compile(tuple(typeof(a) for a in (*integers, *constants)))
 
 
 # A reducer, codec or window rule is known by its type alone, so its functions are found at compile time.
@@ -234,7 +236,8 @@ def c_function(function: Any) -> int:
         count = function.__code__.co_argcount
         compiled: Any = CFunc(function, ((types.int64,) * count, types.int64), {}, {"error_model": "numpy"})
         compiled._cache = KernelCache(function, key)
-        compiled.compile()
+        with collector_paused():
+            compiled.compile()
         _c_functions[key] = compiled
     return int(_c_functions[key].address)
 

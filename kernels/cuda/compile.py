@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..cache import CUDA_SOURCES, cache_folder, code_digest, read, write
+from ..cache import CUDA_SOURCES, cache_folder, code_digest, collector_paused, read, write
 from ..codecs import Half
 from ..gradient import inverse
 from ..window import SLIDING, Axis, Batch, Geometry, Sliding
@@ -164,9 +164,11 @@ def compile_ptx(kernel: Kernel) -> str:
     from .device import OLDEST, device_function
 
     function = Binding(names(kernel), device_function)(kernel.engine)
-    ptx, _ = cuda.compile(
-        function, signature(kernel), cc=OLDEST, output="ptx", device=False, abi="numba", launch_bounds=kernel.threads
-    )
+    with collector_paused():
+        ptx, _ = cuda.compile(
+            function, signature(kernel), cc=OLDEST, output="ptx", device=False, abi="numba",
+            launch_bounds=kernel.threads,
+        )  # fmt: skip
     entries = re.findall(r"\.entry\s+([\w$]+)", ptx)
     if len(entries) != 1:
         raise RuntimeError(f"{kernel.name}: expected one kernel in the PTX, found {entries}")

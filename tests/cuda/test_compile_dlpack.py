@@ -1,6 +1,8 @@
 """DLPack structures: what we offer is read back as it was meant, and the taker's deleter gives the memory back."""
 
 import ctypes
+import weakref
+from collections import deque
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +17,7 @@ pytestmark = pytest.mark.cpu_only
 def driver(monkeypatch):
     """A driver that notes what it is asked."""
     asked = []
+    monkeypatch.setattr(cuda_dlpack, "_reading", deque())
 
     def call(name, value=()):
         return lambda *arguments: asked.append((name, *arguments)) or (0, *value)
@@ -26,6 +29,7 @@ def driver(monkeypatch):
         cuEventRecord=call("record"),
         cuStreamWaitEvent=call("wait"),
         cuEventDestroy=call("destroy"),
+        cuEventQuery=lambda _: (cuda_dlpack.NOT_READY if "busy" in asked else 0,),
         CUevent_flags=SimpleNamespace(CU_EVENT_DISABLE_TIMING=2),
     )
     monkeypatch.setattr(cuda_launch, "driver", lambda: fake)
@@ -54,6 +58,25 @@ def test_round_trip(driver, dtype):
     deleter = cuda_dlpack.Managed.from_address(structure).deleter
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(deleter)(structure)
     assert driver[-1] == ("free", 0x7000, 0)
+
+
+def test_what_a_running_kernel_reads_is_kept(driver):
+    """Until a call finds that the kernel is done."""
+
+    class Lent:
+        """Memory of a library."""
+
+    first, second = Lent(), Lent()
+    kept = weakref.ref(first)
+    driver.append("busy")
+    cuda_dlpack.keep_until_done([first])
+    del first
+    cuda_dlpack.keep_until_done([second])
+    assert kept() is not None
+    driver.remove("busy")
+    cuda_dlpack.let_go()
+    assert kept() is None
+    assert driver.count(("record", 5, 0)) == driver.count(("destroy", 5)) == 2
 
 
 def test_untaken_memory_is_freed(driver):
