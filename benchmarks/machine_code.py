@@ -3,7 +3,7 @@
     python -m benchmarks.machine_code --cc 90 --out DIR
 
 writes the cubins and DIR/report.json and prints a table. The variants are what gpupool itself chooses for the arrays in
-`CASES`; BUDGETS are asserted by the tests (tier ptx).
+`CASES` and `JOBS`; BUDGETS are asserted by the tests (tier ptx).
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.job_kernels import JOBS, JobCase, launched
 from benchmarks.sass import Machine, divisions, doubles, machine
 from gpupool.backends import cuda_large
 from gpupool.backends.cuda_choose import Launch, Places, outputs, planned
+from gpupool.backends.cuda_jobs import Launched
 from gpupool.geometry import contiguous_strides, out_order
-from gpupool.kernels.cuda.compile import cubin, short
+from gpupool.kernels.cuda.compile import Kernel, cubin, short
 from gpupool.plan import make_plan
 from gpupool.request import Request
 
@@ -215,24 +219,52 @@ def executed(launch: Launch, m: Machine) -> int:
 
 def row(case: Case, launch: Launch, cc: int, folder: Path | None) -> tuple[dict[str, Any], Machine]:
     """One line of the report, and the machine code that it describes."""
-    code = cubin(launch.kernel, divmod(cc, 10))
-    m = machine(code, launch.kernel.name)
-    file = f"{launch.kernel.name}.sm_{cc}.cubin"
+    about = {
+        "op": case.op, "window": case.window, "stride": case.stride, "padding": case.padding,
+        "dilation": case.dilation, "dtype": case.dtype, "layout": case.layout,
+    }  # fmt: skip
+    return line(about, launch.kernel, outputs_per_thread(launch), lambda m: executed(launch, m), cc, folder)
+
+
+def job_row(case: JobCase, one: Launched, cc: int, folder: Path | None) -> tuple[dict[str, Any], Machine]:
+    """The same of a kernel with several operands, which computes one element; its loops count once."""
+    about = {
+        "op": case.kind, "window": case.window, "stride": 2, "padding": 1 if case.window == 3 else 0,
+        "dilation": dict(case.options).get("dilation", 1), "dtype": case.dtype, "layout": "channels_first",
+    }  # fmt: skip
+    return line(about, one.kernel, 1, lambda m: m.instructions, cc, folder)
+
+
+def line(
+    about: dict[str, Any], kernel: Kernel, per_thread: float, count: Callable[[Machine], int], cc: int,
+    folder: Path | None,
+) -> tuple[dict[str, Any], Machine]:  # fmt: skip
+    """What a call is, and what is found in its kernel's machine code; the cubin is written to the folder."""
+    code = cubin(kernel, divmod(cc, 10))
+    m = machine(code, kernel.name)
+    file = f"{kernel.name}.sm_{cc}.cubin"
     if folder is not None:
         (folder / file).write_bytes(code)
-    per_thread = outputs_per_thread(launch)
     spills = m.frame_bytes + sum(n for o, n in m.opcodes.items() if o.startswith(("LDL", "STL")))
-    return {
-        "op": case.op, "window": case.window, "stride": case.stride, "padding": case.padding,
-        "dilation": case.dilation, "dtype": case.dtype, "layout": case.layout, "variant": launch.kernel.name, "cc": cc,
+    return about | {
+        "variant": kernel.name, "cc": cc,
         "registers": m.registers, "spill_bytes": spills, "instructions": m.instructions,
-        "outputs_per_thread": per_thread, "executed": executed(launch, m),
-        "executed_per_output": round(executed(launch, m) / per_thread, 1), "loops": len(m.loops),
+        "outputs_per_thread": per_thread, "executed": count(m),
+        "executed_per_output": round(count(m) / per_thread, 1), "loops": len(m.loops),
         "widest_load_bits": m.widest_load_bits, "widest_store_bits": m.widest_store_bits,
         "float64_instructions": len(doubles(m)), "divisions_64": len(divisions(m)),
-        "stored": short(launch.kernel.y_type, launch.kernel.y_codec),
+        "stored": short(kernel.y_type, kernel.y_codec),
         "cubin": file,
     }, m  # fmt: skip
+
+
+def printed(r: dict[str, Any]) -> str:
+    """A line of the table."""
+    return (
+        f"{r['variant']:<62} {r['registers']:>4} {r['spill_bytes']:>5} {r['instructions']:>5} "
+        f"{r['outputs_per_thread']:>7.3g} {r['executed_per_output']:>7} {r['widest_load_bits']:>4} "
+        f"{r['widest_store_bits']:>5}"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -246,17 +278,16 @@ def main(arguments: list[str] | None = None) -> int:
     print(
         f"{'variant':<62} {'regs':>4} {'spill':>5} {'instr':>5} {'out/thr':>7} {'per out':>7} {'load':>4} {'store':>5}"
     )
-    for case, launch in [(one, launch) for one in CASES for launch in launches_of(one)]:
-        if any(launch.kernel.name == r["variant"] for r in rows):
-            continue
-        one, _ = row(case, launch, options.cc, options.out)
-        rows.append(one)
-        print(
-            f"{one['variant']:<62} {one['registers']:>4} {one['spill_bytes']:>5} {one['instructions']:>5} "
-            f"{one['outputs_per_thread']:>7.3g} {one['executed_per_output']:>7} {one['widest_load_bits']:>4} "
-            f"{one['widest_store_bits']:>5}",
-            flush=True,
-        )
+    makers: dict[str, Callable[[], tuple[dict[str, Any], Machine]]] = {}
+    for case in CASES:
+        for launch in launches_of(case):
+            makers.setdefault(launch.kernel.name, partial(row, case, launch, options.cc, options.out))
+    for job in JOBS:
+        for one in launched(job):
+            makers.setdefault(one.kernel.name, partial(job_row, job, one, options.cc, options.out))
+    for make in makers.values():
+        rows.append(make()[0])
+        print(printed(rows[-1]), flush=True)
     (options.out / "report.json").write_text(json.dumps(rows, indent=1) + "\n")
     return 0
 

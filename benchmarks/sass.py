@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-EIATTR_FRAME_SIZE, EIATTR_REGISTERS = 0x11, 0x2F
+EIATTR_FRAME_SIZE, EIATTR_PARAMETER, EIATTR_REGISTERS = 0x11, 0x17, 0x2F
 FORM_SIZED = 4  # an attribute with a length and a value after its code
 INSTRUCTION = re.compile(r"^\s*/\*([0-9a-f]{4,})\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)(.*?);")
 LABEL = re.compile(r"^(\.L_x_\d+):")
@@ -76,6 +76,13 @@ def resources(cubin: bytes, kernel: str) -> tuple[int, int]:
         return sum(values)
 
     return total(EIATTR_REGISTERS), total(EIATTR_FRAME_SIZE)
+
+
+def parameters(cubin: bytes, kernel: str) -> list[int]:
+    """The widths of a kernel's arguments in bits, in their order."""
+    about = attributes(sections(cubin)[f".nv.info.{kernel}"][1])
+    found = [struct.unpack("<IHHI", v) for code, v in about if code == EIATTR_PARAMETER]
+    return [8 * (word >> 18) for _, _, _, word in sorted(found, key=lambda one: one[1])]
 
 
 class Instruction(NamedTuple):

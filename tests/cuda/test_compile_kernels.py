@@ -7,7 +7,8 @@ import pytest
 import gpupool as gp
 import gpupool.kernels.cuda.compile as compiler
 from benchmarks.machine_code import BUDGETS, CASES, Case, executed, launch_of, launches_of, row
-from benchmarks.sass import resources
+from benchmarks.sass import parameters, resources
+from gpupool.backends.cuda_launch import numbers
 
 pytestmark = pytest.mark.cpu_only
 CAPABILITIES = ((7, 5), (8, 0), (9, 0), (10, 0))
@@ -31,6 +32,14 @@ def test_compiles_for_every_gpu(name):
         registers, local_bytes = resources(compiler.cubin(launch.kernel, cc), name)
         assert 0 < registers * launch.block <= 65536, f"sm_{cc}: {registers} registers, {launch.block} threads"
         assert local_bytes == 0, f"sm_{cc}: {local_bytes} bytes of local memory"
+
+
+@EACH
+def test_the_kernel_takes_what_it_is_given(name):
+    """As many arguments, each as wide: the driver copies what the kernel declares from where each one lies."""
+    _, launch = KERNELS[name]
+    given = [64] * len(launch.kernel.pointers) + [bits for _, bits in numbers(launch)]
+    assert parameters(compiler.cubin(launch.kernel, (9, 0)), name) == given
 
 
 @EACH
