@@ -156,6 +156,12 @@ BUDGETS = (
     Budget(Case("max", 3, 1, 1), 60),
     Budget(Case("max", 2, 2, indices=True), 50),
     Budget(Case("max", 3, 2, 1, indices=True), 100),
+    Budget(Case("max", 2, 2, 0, "float32", "channels_last", NHWC), 30),
+    Budget(Case("max", 2, 2, 0, "float16", "channels_last", NHWC), 25),
+    Budget(Case("max", 2, 2, 0, "uint8", "channels_last", NHWC), 16),
+    Budget(Case("avg", 2, 2, 0, "float32", "channels_last", NHWC), 26),
+    Budget(Case("max", 3, 2, 1, "float32", "channels_last", NHWC), 72),
+    Budget(Case("max", 3, 2, 1, "float16", "channels_last", NHWC), 64),
 )
 
 
@@ -213,7 +219,7 @@ def executed(launch: Launch, m: Machine) -> int:
     if launch.kernel.engine.__name__.startswith("tile"):
         rounds = constants["KD"]
     elif launch.kernel.engine.__name__ == "last":
-        rounds = constants["KD"] * constants["KH"] * constants["KW"]
+        rounds = constants["KD"] * constants["KH"] - 1  # the first row is outside the loop
     return m.instructions + (rounds - 1) * sum(m.loops)
 
 

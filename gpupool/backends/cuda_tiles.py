@@ -134,14 +134,16 @@ def choose_last(op: Any, g: Geometry, places: Any) -> Choice | None:
     vector = widest(places.x, x_item, g.inner.n, steps(g, "xs", "outer", "outer2", "d", "h", "w"))
     while g.inner.n % vector:
         vector //= 2
+    check = any(leaves(a, a.out) for a in (g.d, g.h, g.w))
+    while check and vector * y_item > 2 * WIDEST:
+        vector //= 2  # 16 means of bytes at the edge took 172 registers
     store = widest(places.y, y_item, vector, steps(g, "ys", "outer", "outer2", "d", "h", "w"))
     constants = common_constants(op, g)
     if vector * x_item < 4 or constants is None:
         return None
-    check = any(leaves(a, a.out) for a in (g.d, g.h, g.w))
     walk = Walk(cut(g.inner.n // vector), cut(g.w.out), cut(g.h.out), cut(g.d.out), cut(g.outer2.n))
     units = g.outer.n * g.outer2.n * g.d.out * g.h.out * g.w.out * (g.inner.n // vector)
-    own = (("VECTOR", vector), ("STORE", store), ("CHECK", check))
+    own = (("VECTOR", vector), ("STORE", store), ("CHECK", check), ("LOADED", vector * g.w.k))
     label = f"{window_label(g)}_v{vector}" + ("_edges" if check else "")
     return Choice(last, constants + own, label, walk, units)
 
