@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.backends.cuda_jobs import Stage, fill_bytes, make_axes, read_back
+from gpupool.backends.cuda_tiles import LARGEST_WINDOW
 from gpupool.gradients import accumulator, exponent_of
 from gpupool.jobs import INT64, JobPlan, index_error
 from gpupool.kernels.cuda.gather import gather_chosen, gather_powers, gather_sums
@@ -51,6 +52,16 @@ def uniform_divisor(axes: tuple[Axis, Axis, Axis], override: int, rule: Any) -> 
     return product
 
 
+def known_windows(plan: JobPlan) -> tuple[tuple[str, Any], ...]:
+    """Windows up to LARGEST_WINDOW a side as constants of the kernels that gather."""
+    axes = make_axes(plan)
+    known = isinstance(plan.forward.rule, Sliding) and all(a.d == 1 and a.k <= LARGEST_WINDOW for a in axes)
+    return tuple(
+        (f"WINDOW_{name}", (a.k, a.s, -(-a.k // a.s)) if known else (0, 0, 0))
+        for name, a in zip("DHW", axes, strict=True)
+    )
+
+
 def sums(plan: JobPlan) -> Steps:
     """Gradients of sums and averages."""
     axes = make_axes(plan)
@@ -59,6 +70,7 @@ def sums(plan: JobPlan) -> Steps:
     constants = (
         ("ACC", acc.type), ("AVERAGES", averages), ("DILATED", any(a.d > 1 for a in axes)),
         ("UNIFORM", uniform_divisor(axes, plan.request.divisor_override or 0, plan.forward.rule) if averages else 1),
+        *known_windows(plan),
     )  # fmt: skip
     return Steps([Stage(gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))], [], run_first)
 
@@ -67,7 +79,7 @@ def chosen(plan: JobPlan) -> Steps:
     """Gradients of operators that choose an element, whose positions are the third operand."""
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     codecs = (plan.dtypes[0], plan.out_dtype)
-    gather = Stage(gather_chosen, (0, 2, 3), 1, "x", (("ACC", acc.type),), codecs)
+    gather = Stage(gather_chosen, (0, 2, 3), 1, "x", (("ACC", acc.type), *known_windows(plan)), codecs)
     if plan.job.own:
         return Steps([gather], [], run_first)
     return Steps([Stage(check_indices, (2, 4), 1, "y"), gather], [FLAGS], run_checked)

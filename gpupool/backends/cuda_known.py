@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpupool.backends.cuda_gradients import Scratch, Steps, run_first
+from gpupool.backends.cuda_gradients import Scratch, Steps, known_windows, run_first
 from gpupool.backends.cuda_jobs import Stage, make_axes
 from gpupool.gradients import accumulator
 from gpupool.jobs import JobPlan
@@ -25,7 +25,7 @@ def known(plan: JobPlan) -> Steps:
     acc = accumulator(grad, x)
     red = choose(plan.forward, wide=False)[0]
     dilated = any(a.d > 1 for a in make_axes(plan))
-    constants = (("ACC", acc.type), ("AVERAGES", False), ("DILATED", dilated))
+    constants = (("ACC", acc.type), ("AVERAGES", False), ("DILATED", dilated), *known_windows(plan))
     if not hasattr(red, "share"):
         return Steps([Stage(gather_known, (0, 1, 2), 1, "x", constants, (grad, x))], [], run_first)
     divide = Stage(share_known, (0, 1, 3), 1, "y", (("ACC", acc.type),), (x, grad), red=red)
