@@ -182,8 +182,10 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
         return None
     x_item, y_item = op.x_dtype.itemsize, op.y_dtype.itemsize
     th, tw = tile_shape(op, g, dict(constants)["PARTS"])
-    if dict(constants)["PARTS"] > 1 and th * tw > 8:
-        th = max(1, 8 // tw)  # 16 means without NaN in two parts took 282 registers
+    if dict(constants)["PARTS"] > 1:  # 16 means without NaN in two parts took 282 registers, 8 wide ones 208
+        most = 8 if sum(np.dtype(dict(constants)[name]).itemsize for name in ("ACC0", "ACC1")) <= 8 else 4
+        tw = min(tw, most)
+        th = max(1, min(th, most // tw))
     columns = (tw - 1) * g.w.s + g.w.k
     vector = widest(places.x, x_item, columns, steps(g, "xs", "outer", "outer2", "inner", "d", "h"))
     while vector > 1 and (tw * g.w.s % vector or g.w.n % vector):
