@@ -107,6 +107,9 @@ def _cases() -> tuple[Case, ...]:
         Case("avg", None, None, 0, "uint8", shape=(1, 2**16, 2**16 + 16)),
         Case("avg", None, None, 0, "float64", shape=WHOLE),
         Case("avg", 13, 1, 6, "float64"),
+        Case("avg", 13, 1, 6, "int64"),
+        Case("avg", 2, 2, dtype="int64", out_dtype="int64"),
+        Case("avg", 2, 2, 0, "int64", "channels_last", NHWC),
     ]
     return tuple(rows)
 

@@ -145,6 +145,10 @@ class MeanExact(NamedTuple):
         return None
 
     @staticmethod
+    def neutral(loaded):
+        return (np.int64(0), np.int64(0))
+
+    @staticmethod
     def seed(red, v, at):
         return split_signed(v)
 
@@ -163,6 +167,10 @@ class MeanExactUnsigned(NamedTuple):
     @staticmethod
     def accumulator(loaded):
         return None
+
+    @staticmethod
+    def neutral(loaded):
+        return (np.int64(0), np.int64(0))
 
     @staticmethod
     def seed(red, v, at):
@@ -187,6 +195,10 @@ class MeanRounded(NamedTuple):
         return None
 
     @staticmethod
+    def neutral(loaded):
+        return (np.int64(0), np.int64(0))
+
+    @staticmethod
     def seed(red, v, at):
         return split_signed(v)
 
@@ -207,6 +219,10 @@ class MeanRoundedUnsigned(NamedTuple):
     @staticmethod
     def accumulator(loaded):
         return None
+
+    @staticmethod
+    def neutral(loaded):
+        return (np.int64(0), np.int64(0))
 
     @staticmethod
     def seed(red, v, at):

@@ -51,8 +51,9 @@ def add_row(a0, a1, v0, v1, x, row, g, start, there, fresh):
         keep(a0, a1, e, acc if fresh else combine(RED, kept(a0, a1, e), acc))
 
 
-def step(a0, a1, v0, v1, x, plane, g, start_d, start_h, start_w, jd, jh, fresh):
+def step(a0, a1, v0, v1, x, plane, g, starts, jd, jh, fresh):
     """Row jh of slab jd."""
+    start_d, start_h, start_w = starts
     d, h = start_d + jd, start_h + jh
     there = not CHECK or (d >= 0 and d < g.d.n and h >= 0 and h < g.h.n)
     add_row(a0, a1, v0, v1, x, plane + d * g.d.xs + h * g.h.xs, g, start_w, there, fresh)
@@ -66,22 +67,18 @@ def last(x, y, g, walk, count):
         v0, v1 = cuda.local.array(LOADED, ACC0), cuda.local.array(LOADED, ACC1)
         c, ow, oh, od, o2, o1 = place(walk, i)
         plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * VECTOR
-        start_d, start_h, start_w = (
-            first_tap(od, g.d.s, g.d.before),
-            first_tap(oh, SH, g.h.before),
-            first_tap(ow, SW, g.w.before),
-        )
-        step(a0, a1, v0, v1, x, plane, g, start_d, start_h, start_w, 0, 0, True)
+        starts = first_tap(od, g.d.s, g.d.before), first_tap(oh, SH, g.h.before), first_tap(ow, SW, g.w.before)
+        step(a0, a1, v0, v1, x, plane, g, starts, 0, 0, True)
         if KD * KH <= 4:
             if KD * KH > 1:
-                step(a0, a1, v0, v1, x, plane, g, start_d, start_h, start_w, 1 // KH, 1 % KH, False)
+                step(a0, a1, v0, v1, x, plane, g, starts, 1 // KH, 1 % KH, False)
             if KD * KH > 2:
-                step(a0, a1, v0, v1, x, plane, g, start_d, start_h, start_w, 2 // KH, 2 % KH, False)
+                step(a0, a1, v0, v1, x, plane, g, starts, 2 // KH, 2 % KH, False)
             if KD * KH > 3:
-                step(a0, a1, v0, v1, x, plane, g, start_d, start_h, start_w, 3 // KH, 3 % KH, False)
+                step(a0, a1, v0, v1, x, plane, g, starts, 3 // KH, 3 % KH, False)
         else:
             for r in range(1, KD * KH):
-                step(a0, a1, v0, v1, x, plane, g, start_d, start_h, start_w, r // KH, r % KH, False)
+                step(a0, a1, v0, v1, x, plane, g, starts, r // KH, r % KH, False)
         at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * VECTOR + od * g.d.ys + oh * g.h.ys + ow * g.w.ys
         out, divisor = cuda.local.array(VECTOR, OUT), count_at(g, od, oh, ow)
         for e in range(VECTOR):

@@ -22,7 +22,7 @@ WANTS_FLOAT64 = (
     "median_wide", "f64",
 )  # fmt: skip
 # Kernels that a multiprocessor may hold once only: they compute more than they load, or are of 64-bit indices.
-WANTS_REGISTERS = ("norm_any", "norm2_wide", "median_exact", "mean_known_f16", "f32_wide")
+WANTS_REGISTERS = ("norm_any", "norm2_wide", "median_exact", "mean_exact", "mean_known_f16", "f32_wide")
 FLOOR = 128  # registers of a thread with which two blocks of 256 threads fit
 WANTS_DIVISION = ("mean_exact", "mean_rounded", "median_exact", "median_rounded", "_wide")
 

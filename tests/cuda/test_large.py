@@ -37,6 +37,9 @@ ROWS = [
     ("avg_pool2d", (1, 12, 15), "float16", {**SAME9, "divisor_override": -3}, 0, 0, "mean_compensated_f16"),
     ("avg_pool2d", (1, 12, 16), "uint8", {**SAME9, "dtype": "uint8"}, 0, 0, "mean_int16_rounded_u8"),
     ("avg_pool2d", (1, 12, 16), "int32", SAME9, 0, 0, "mean_int64_i32_to_f64"),
+    ("avg_pool2d", (1, 11, 16), "int64", SAME9, 0, 0, "mean_exact_i64_to_f64"),
+    ("avg_pool2d", (1, 11, 15), "uint64", {**SAME9, "count_include_pad": False}, 0, 0, "mean_exact_unsigned"),
+    ("avg_pool2d", (1, 11, 16), "int64", {**SAME9, "dtype": "int64"}, 0, 0, "mean_rounded_i64"),
     # dilated windows: interleaved segments
     ("max_pool2d", (14, 15), "float32", {"kernel_size": 5, "stride": 1, "padding": 4, "dilation": 3}, 0, 0, "slide_"),
     ("max_pool2d", (1, 19, 20), "int8", {"kernel_size": 6, "stride": 2, "padding": 1, "dilation": 3}, 0, 0, "large_"),

@@ -50,6 +50,18 @@ ROWS = [
     ("max_pool1d", (3, 23), "uint8", {"kernel_size": 3, "stride": 2}, 1, 0, "_v1_"),
     ("max_pool3d", (1, 4, 4, 8), "float32", {"kernel_size": 2}, 0, 0, "tile_k2x2x2s2x2x2"),
     ("avg_pool3d", (1, 3, 4, 8), "float32", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "tile_k3x3x3s2x2x2"),
+    # exact means of 64-bit integers, whose sums no integer type holds
+    ("avg_pool2d", (2, 4, 16), "int64", {"kernel_size": 2}, 0, 0, "tile_k2x2s2x2_t1x2_v2_mean_exact_i64_to_f64"),
+    ("avg_pool2d", (2, 5, 11), "uint64", {"kernel_size": 3, "stride": 2, "padding": 1}, 1, 0, "mean_exact_unsigned"),
+    ("avg_pool2d", (2, 4, 16), "int64", {"kernel_size": 2, "dtype": "int64"}, 0, 0, "tile_k2x2s2x2_t1x2_v2_mean_round"),
+    ("avg_pool2d", (4, 4, 4), "int64", {"kernel_size": 2, "data_format": LAST}, 0, 0, "last_k2x2s2x2_v2_mean_exact"),
+    # channels last: more rows than are written out, and slabs of them
+    ("max_pool2d", (7, 6, 4), "float32", {"kernel_size": 5, "stride": 1, "padding": 2, "data_format": LAST}, 0, 0,
+     "last_k5x5s1x1_v4_edges_max"),
+    ("max_pool3d", (5, 5, 4, 8), "float16",
+     {"kernel_size": 3, "stride": 2, "padding": 1, "data_format": LAST}, 0, 0, "last_k3x3x3s2x2x2_v8_edges_max_f16"),
+    ("avg_pool2d", (5, 3, 16), "uint8",
+     {"kernel_size": 3, "stride": 2, "padding": 1, "data_format": LAST}, 0, 0, "last_k3x3s2x2_v8_edges_mean_int16"),
     # channels last
     ("max_pool2d", (4, 4, 8), "float32", {"kernel_size": 2, "data_format": LAST}, 0, 0, "last_k2x2s2x2_v4_max"),
     ("avg_pool2d", (4, 4, 8), "float32", {"kernel_size": 2, "data_format": LAST}, 0, 0, "last_k2x2s2x2_v4_mean"),
