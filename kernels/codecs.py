@@ -167,7 +167,7 @@ def output_codec(dtype, gives):
     if dtype.kind in "iu" and gives != "element":
         lo, hi = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
         if gives == "whole":  # of up to 23 bits, which only the upper ends of uint32 and int64 types exceed
-            return SaturatedWhole(lo, min(hi, 2**31 - 1))
+            return SaturatedWhole(lo, hi if dtype.itemsize < 4 else 2**31 - 1)
         if dtype.name == "uint64":
             return SaturatedPairUnsigned() if gives == "pair" else SaturatedUnsigned()
         return SaturatedPair(lo, hi) if gives == "pair" else Saturated(lo, hi)

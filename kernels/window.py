@@ -54,6 +54,16 @@ class Geometry(NamedTuple):
     divisor: int  # divisor_override, or 0: count the taps
 
 
+def lesser(a, b):
+    """The smaller of two integers: kernels never say min, which numba-cuda and njit take differently for floats."""
+    return a if a < b else b
+
+
+def greater(a, b):
+    """The larger of two integers."""
+    return a if a > b else b
+
+
 def extent(k, d):
     """Positions from a window's first tap to its last, both included."""
     return d * (k - 1) + 1

@@ -53,7 +53,7 @@ ROWS = [
     *one_for_each("padding", ("SAME", "full", ""), ValueError, "valid", "same", "same_lower"),
     *one_for_each("data_format", ("NCHW", "", None, 1), ValueError, "channels_first", "channels_last"),
     *one_for_each("ceil_mode", (1, 0, None, "yes"), TypeError, "True or False"),
-    *one_for_each("return_indices", (1, None, "no"), TypeError, "True or False"),
+    *one_for_each("return_indices", (1, None, "no"), TypeError, "True, False or 'offsets'"),
     *one_for_each(
         "divisor_override", (0, 2**31, -(2**31), HUGE), ValueError, "non-zero", call=average("divisor_override")
     ),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..window import lesser
 from .find import FINDING, buffers_at, find_band, scratch_size, unpack_finding
 from .frame import unpack_frame
 from .jit import called, invoke, kernel, pointer
@@ -82,7 +83,7 @@ def choose(g, x, out, frame, packed, bands, start, stop):
         for od in range(d_range[0], d_range[1]):
             oh = h_range[0]
             while oh < h_range[1]:
-                last = min(h_range[1], (oh // q.band + 1) * q.band)
+                last = lesser(h_range[1], (oh // q.band + 1) * q.band)
                 find_band(packed, x + at_x * q.x_item, q.x_high - at_x, od, oh, last, buffers)
                 give_rows(packed, from_g, od, oh, last, buffers, total, bounds)
                 oh = last

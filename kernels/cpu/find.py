@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..point import span
-from ..window import Axis
+from ..window import Axis, greater, lesser
 from .find_lines import WHOLE
 from .jit import called, invoke, kernel, pointer
 
@@ -128,7 +128,7 @@ def find_across(packed, at, rows, below, safe, to_best, to_taken, other_best, ot
     q = unpack_finding(packed)
     many, width = q.beyond - q.inside, q.inner
     if q.inner == 1 or q.sw == 1:
-        many, width = min(many, 1), (q.beyond - q.inside) * q.inner
+        many, width = lesser(many, 1), (q.beyond - q.inside) * q.inner
     tap = q.dw * q.inner
     src = at + (q.inside * q.sw + pointer(q.spans_w, INT64)[0]) * q.inner * q.x_item
     lane = q.inside * q.inner
@@ -137,7 +137,7 @@ def find_across(packed, at, rows, below, safe, to_best, to_taken, other_best, ot
     done = np.int64(0)
     if many > 0:
         while done < q.kw:
-            first = min(done, q.kw - q.taps)
+            first = lesser(done, q.kw - q.taps)
             pass_at = q.across if done == 0 else q.across_more
             invoke(pass_at, (
                 packed, src + first * tap * q.x_item, rows, below, many, n, first * q.unit_w,
@@ -200,8 +200,8 @@ def find_band(packed, plane, high, od, oh, stop, buffers):
     low = spans_h[3 * oh] + spans_h[3 * oh + 1] * q.dh
     top = low + 1
     for o in range(oh, stop):
-        low = min(low, spans_h[3 * o] + spans_h[3 * o + 1] * q.dh)
-        top = max(top, spans_h[3 * o] + (spans_h[3 * o + 2] - 1) * q.dh + 1)
+        low = lesser(low, spans_h[3 * o] + spans_h[3 * o + 1] * q.dh)
+        top = greater(top, spans_h[3 * o] + (spans_h[3 * o + 2] - 1) * q.dh + 1)
     from_best, from_taken = buffers[0], buffers[1]
     for jd in range(d0, d1):
         offset = (spans_d[3 * od] + jd * q.dd) * q.xd + low * q.xh
@@ -223,6 +223,6 @@ def find_band(packed, plane, high, od, oh, stop, buffers):
     while o < stop:
         rows = np.int64(1)
         if q.inside_h <= o < q.beyond_h:
-            rows = min(stop, q.beyond_h) - o
+            rows = lesser(stop, q.beyond_h) - o
         find_down(packed, od, o, rows, low, from_best, from_taken, buffers, o - oh)
         o += rows

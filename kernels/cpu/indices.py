@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..window import lesser
 from .find import FINDING, buffers_at, find_band, scratch_size, unpack_finding
 from .jit import called, invoke, kernel, pointer
 
@@ -72,16 +73,16 @@ def find_units(x, y, where, packed, start, stop):
         rest, od = rest // q.od, rest % q.od
         rest, group = rest // z.groups, rest % z.groups
         o1, o2 = rest // z.outer2, rest % z.outer2
-        channel = min(group * q.inner, z.channels - q.inner)  # the last group overlaps the one before it
+        channel = lesser(group * q.inner, z.channels - q.inner)  # the last group overlaps the one before it
         at_x = o1 * z.outer_x + o2 * z.outer2_x + channel * z.xi
-        oh, last = band * q.band, min(q.oh, (band + 1) * q.band)
+        oh, last = band * q.band, lesser(q.oh, (band + 1) * q.band)
         find_band(packed, x + at_x * q.x_item, q.x_high - at_x, od, oh, last, buffers)
         at_y = o1 * z.outer_y + o2 * z.outer2_y + od * z.yd + channel * z.yi
         o = oh
         while o < last:  # rows whose starts are evenly spaced are stored at once
             rows = np.int64(1)
             if q.inside_h <= o < q.beyond_h:
-                rows = min(last, q.beyond_h) - o
+                rows = lesser(last, q.beyond_h) - o
             base = spans_d[3 * od] * z.flat_d + spans_h[3 * o] * z.flat_h
             to = at_y + o * z.yh
             store_rows(packed, rows, o - oh, buffers, base, y + to * z.y_item, where + to * z.where_item)

@@ -19,6 +19,8 @@ from .cache import KernelCache, closure_key
 
 SHARED = (
     window.extent,
+    window.lesser,
+    window.greater,
     window.first_tap,
     window.tap_range,
     window.tap_count,

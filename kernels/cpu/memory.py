@@ -8,6 +8,7 @@ from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.extending import intrinsic
 
+from ..window import lesser
 from .jit import c_function, pointer
 
 BYTE, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
@@ -78,7 +79,7 @@ def stream_function() -> int:
         for r in range(p[0]):
             for q in range(p[4]):
                 src, dst = buffers + p[13] + r * p[1] + q * p[5], y + p[14] + r * p[2] + q * p[6]
-                head = min(p[8], -dst % LINE)
+                head = lesser(p[8], -dst % LINE)
                 lines = (p[8] - head) // LINE * LINE
                 read, write = pointer(src, BYTE), pointer(dst, BYTE)
                 for i in range(head):
