@@ -1,25 +1,27 @@
-"""A small pool of threads for kernels that release the GIL.
+"""A small crew of threads for kernels that release the GIL.
 
 Numba's own parallel regions are not safe where users run them: one threading layer aborts the process when two Python
-threads enter it, another kills forked children. Here a caller borrows whatever workers are idle and does the rest
-itself, so nested calls and many callers at once cannot block each other, and a forked child starts with an empty pool.
-Handing work to a parked thread costs about 13 us.
+threads enter it, another kills forked children. Here a caller borrows whatever workers are free and does the rest
+itself, so nested calls and many callers at once cannot block each other, and a forked child starts with an empty crew.
+Python makes the threads and counts them; how they wait for work and share it is in `gpupool/kernels/cpu/workers.py`.
 """
 
 from __future__ import annotations
 
-import itertools
+import atexit
+import ctypes
 import operator
 import os
 import threading
-from collections.abc import Callable, Iterator
-from queue import SimpleQueue
-from typing import Any
+import time
+from array import array
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpupool.kernels.cpu.jit import Compiled
 
 MOST_THREADS = 1024
-PIECES_PER_THREAD = 4  # work is handed out in pieces, so that a thread that is held up holds up only one of them
-
-Task = Callable[[int, int], None]
+PIECES_PER_THREAD = 8  # work is handed out in pieces, so that a thread that is held up holds up only one of them
 
 
 def _checked(name: str, value: Any) -> int:
@@ -87,92 +89,119 @@ def set_num_threads(n: int) -> None:
     _count = _checked("n", n)
 
 
-class _Worker(threading.Thread):
-    """A parked thread; it runs what it is handed and goes back to the idle ones."""
+class _Crew:
+    """Worker threads and the table by which they are found, in memory that outlives the interpreter."""
 
     def __init__(self) -> None:
-        super().__init__(name="gpupool", daemon=True)
-        self.inbox: SimpleQueue[_Job] = SimpleQueue()
-        self.start()
+        from gpupool.kernels.cpu import workers as native
+        from gpupool.kernels.cpu.jit import compiled
 
-    def run(self) -> None:
-        while True:
-            job = self.inbox.get()
-            job.work()
-            _idle.append(self)  # before the job is reported done, or its caller could find no worker idle next time
-            job.done.put(None)
-            del job
+        self._native = native
+        self._serve = compiled(native.serve, 2, ()).call
+        self._dismiss = compiled(native.dismiss, 2, ()).call
+        self.share = compiled(native.share, 4, ()).call
+        words = native.HEAD + MOST_THREADS * native.SLOT
+        block = (ctypes.c_int64 * (words + native.LINE))()
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(block))  # a thread may look at it until the process ends
+        line = 8 * native.LINE
+        self.table = -(-ctypes.addressof(block) // line) * line
+        self._words = (ctypes.c_int64 * words).from_address(self.table)
+        python = ctypes.pythonapi
+        for at, function in (
+            (native.ACQUIRE, python.PyThread_acquire_lock),
+            (native.ACQUIRE_TIMED, python.PyThread_acquire_lock_timed),
+            (native.RELEASE, python.PyThread_release_lock),
+        ):
+            self._words[at] = ctypes.cast(function, ctypes.c_void_p).value or 0
+        self._words[native.NEVER] = _taken_lock()
+        self._words[native.LOOKS] = self._patience(compiled(native.idle, 2, ()).call)
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
 
+    def _patience(self, idle: Any) -> int:
+        """For how many looks a thread goes on."""
+        looks = 2000
+        start = time.perf_counter()
+        idle(self.table, looks)
+        return int(looks * self._native.PATIENCE / max(time.perf_counter() - start, 1e-6))
 
-class _Job:
-    """One call's pieces, taken by several threads until none is left."""
+    def grown(self, wanted: int) -> int:
+        """How many workers there are, after new ones were made up to `wanted` if the system allows."""
+        if len(self._threads) < wanted:
+            with self._lock:
+                while len(self._threads) < wanted and self._add():
+                    pass
+        return len(self._threads)
 
-    def __init__(self, task: Task, total: int, pieces: int) -> None:
-        self.task, self.total, self.pieces = task, total, pieces
-        self.next: Iterator[int] = itertools.count()  # next() is atomic
-        self.done: SimpleQueue[None] = SimpleQueue()
-        self.error: BaseException | None = None
-
-    def work(self) -> None:
-        """Take pieces until there are none, or one has failed."""
+    def _add(self) -> bool:
+        index = len(self._threads)
+        self._words[self._native.HEAD + index * self._native.SLOT + self._native.LOCK] = _taken_lock()
+        thread = threading.Thread(target=self._serve, args=(self.table, index), name="gpupool", daemon=True)
         try:
-            while (i := next(self.next)) < self.pieces and self.error is None:
-                self.task(i * self.total // self.pieces, (i + 1) * self.total // self.pieces)
-        except BaseException as error:  # raised again in the calling thread
-            self.error = error
+            thread.start()
+        except RuntimeError:  # the system allows no more threads: fewer do the work
+            return False
+        self._threads.append(thread)
+        return True
+
+    def leave(self) -> None:
+        """End the threads before the interpreter does: they run machine code that it frees."""
+        self._dismiss(self.table, len(self._threads))
+        for thread in self._threads:
+            thread.join(0.1)  # one that is at work for a daemon thread of the user's is left to the end of the process
 
 
-_idle: list[_Worker] = []  # append and pop are atomic
-_made = 0
-_lock = threading.Lock()
+def _taken_lock() -> int:
+    """The address of one of Python's own locks, taken."""
+    allocate, acquire = ctypes.pythonapi.PyThread_allocate_lock, ctypes.pythonapi.PyThread_acquire_lock
+    allocate.restype, acquire.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_int)
+    lock = allocate()
+    if not lock:
+        raise MemoryError("no memory for a lock")
+    acquire(lock, 1)
+    return lock
 
 
-def _borrow() -> _Worker | None:
-    """An idle worker, a new one while there are fewer than the threads wanted, or None."""
-    global _made
-    try:
-        return _idle.pop()
-    except IndexError:
-        pass
-    with _lock:
-        if _made >= get_num_threads() - 1:
-            return None
-        _made += 1
-    try:
-        return _Worker()
-    except RuntimeError:  # the system allows no more threads: the caller does the work itself
-        with _lock:
-            _made -= 1
-        return None
+_crew: _Crew | None = None
+_making = threading.Lock()
 
 
-def run_pieces(task: Task, total: int, at_least: int = 1) -> None:
-    """Call ``task(start, stop)`` over 0 .. total in pieces of at least `at_least`, on this and any idle threads."""
+def _get_crew() -> _Crew:
+    global _crew
+    with _making:
+        if _crew is None:
+            _crew = _Crew()
+        return _crew
+
+
+def run_pieces(code: Compiled, arguments: tuple[int, ...], constants: tuple, total: int, at_least: int = 1) -> None:
+    """Call ``code(*arguments, start, stop, *constants)`` over 0 .. total in pieces of at least `at_least`.
+
+    This thread and any free ones take the pieces.
+    """
     threads = get_num_threads()
     pieces = min(threads * PIECES_PER_THREAD, total // at_least)
-    if threads == 1 or pieces < 2:
-        task(0, total)
-        return
-    job = _Job(task, total, pieces)
-    helpers = 0
-    for _ in range(min(threads, pieces) - 1):
-        worker = _borrow()
-        if worker is None:
-            break
-        worker.inbox.put(job)
-        helpers += 1
-    job.work()
-    for _ in range(helpers):
-        job.done.get()
-    if job.error is not None:
-        raise job.error
+    if threads > 1 and pieces > 1:
+        crew = _crew or _get_crew()
+        workers = crew.grown(threads - 1)
+        spare = (0,) * (28 - len(arguments))
+        job = array("q", (code.address, len(arguments), total, pieces, *arguments, *spare))
+        if crew.share(crew.table, workers, min(threads, pieces) - 1, job.buffer_info()[0]):
+            return
+    code.call(*arguments, 0, total, *constants)  # the same again if a piece raised an error: here it is told
 
 
 def _forget() -> None:
     """In a forked child: the parent's workers do not exist here."""
-    global _idle, _made, _lock
-    _idle, _made, _lock = [], 0, threading.Lock()
+    global _crew, _making
+    _crew, _making = None, threading.Lock()
 
 
+def _leave() -> None:
+    if _crew is not None:
+        _crew.leave()
+
+
+atexit.register(_leave)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)

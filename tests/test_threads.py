@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import compare
@@ -12,6 +14,8 @@ import pytest
 import reference
 
 import gpupool as gp
+from gpupool import threads
+from gpupool.kernels.cpu import jit
 
 pytestmark = pytest.mark.cpu_only
 RNG = np.random.default_rng(7)
@@ -43,9 +47,9 @@ def _restore_threads():
 def test_same_bits_for_any_number_of_threads(name):
     """1, 2, 3 and 8 threads give one result, bit for bit."""
     results = []
-    for threads in (1, 2, 3, 8):
-        gp.set_num_threads(threads)
-        assert gp.get_num_threads() == threads
+    for n in (1, 2, 3, 8):
+        gp.set_num_threads(n)
+        assert gp.get_num_threads() == n
         results.append(CALLS[name]().tobytes())
     assert len(set(results)) == 1
 
@@ -86,6 +90,68 @@ def test_threads_that_change_the_number_of_threads():
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, range(64), timeout=120))
+
+
+@jit.kernel
+def count_units(counts, limit, start, stop):
+    """One more for each unit; an error in the piece that goes beyond the limit."""
+    p = jit.pointer(counts, np.dtype(np.int64))
+    for i in range(start, stop):
+        p[i] += 1
+    if stop > limit:
+        raise MemoryError("no memory for buffers")
+
+
+def test_every_unit_runs_once():
+    """8 callers share 3 workers, which meet work while they look for it and while they sleep."""
+    gp.set_num_threads(4)
+    code = jit.compiled(count_units, 4, ())
+
+    def call(i):
+        counts = np.zeros(97 + i % 5, np.int64)
+        threads.run_pieces(code, (counts.ctypes.data, counts.size), (), counts.size, 3)
+        if i % 37 == 0:
+            time.sleep(0.002)
+        return counts.tolist() == [1] * counts.size
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(call, range(4000), timeout=120))
+
+
+def test_an_error_in_a_piece_is_raised():
+    """Whichever thread meets it; and the next call works."""
+    gp.set_num_threads(3)
+    code = jit.compiled(count_units, 4, ())
+    counts = np.zeros(100, np.int64)
+    for limit in (99, 50, 1):
+        with pytest.raises(MemoryError, match="no memory for buffers"):
+            threads.run_pieces(code, (counts.ctypes.data, limit), (), counts.size)
+    counts[:] = 0
+    threads.run_pieces(code, (counts.ctypes.data, 100), (), counts.size)
+    assert counts.tolist() == [1] * 100
+
+
+def test_no_more_threads(monkeypatch):
+    """Where the system refuses new threads, the caller does the work alone."""
+    want = CALLS["max"]().tobytes()
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "_crew", None)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    gp.set_num_threads(3)
+    assert CALLS["max"]().tobytes() == want
+
+
+def test_idle_workers_sleep():
+    """They look for work for a moment only."""
+    gp.set_num_threads(3)
+    CALLS["max"]()
+    time.sleep(0.1)
+    before = time.process_time()
+    time.sleep(0.5)
+    assert time.process_time() - before < 0.05
 
 
 def python(script, **environment):
@@ -162,3 +228,20 @@ def test_a_script_with_threads_ends():
         gp.set_num_threads(3)
         print(gp.max_pool2d(np.ones((1000, 1000), np.float32), 2).sum())
     """) == ["250000.0"]
+
+
+def test_a_script_ends_while_a_daemon_thread_pools():
+    """The interpreter ends with workers in the middle of their pieces."""
+    assert python("""
+        import threading, time
+        import numpy as np
+        import gpupool as gp
+        gp.set_num_threads(3)
+        x = np.ones((4000, 4000), np.float32)
+        def forever():
+            while True:
+                gp.max_pool2d(x, 3, 1)
+        threading.Thread(target=forever, daemon=True).start()
+        time.sleep(1)
+        print("fine")
+    """) == ["fine"]

@@ -37,8 +37,8 @@ def with_tables(finding: Finding, further: Any, tables: list[np.ndarray]) -> np.
 def spans_of(a: Axis, rule: Any) -> np.ndarray:
     """Of each window of an axis its start, its first tap that is an element, and the end of these."""
     spans = np.empty((a.out, 3), np.int64)
-    entry = jit.compiled(fill_spans, (0,) * 7, (rule,))
-    entry(a.n, a.out, a.k, a.s, a.d, a.before, spans.ctypes.data, rule)
+    fill = jit.compiled(fill_spans, 7, (rule,)).call
+    fill(a.n, a.out, a.k, a.s, a.d, a.before, spans.ctypes.data, rule)
     return spans
 
 

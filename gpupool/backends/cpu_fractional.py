@@ -46,13 +46,13 @@ def fractional_engine(plan: JobPlan, form: Form, _frame: np.ndarray) -> Runner:
     red, x_codec, y_codec = choose(plan.forward, wide=True)
     where = plan.job.kind == WHERE
     constants = (payload(plan.dtypes[0]), x_codec, red) if where else (payload(plan.dtypes[0]), x_codec, y_codec, red)
-    entry = jit.compiled(fractional_where if where else fractional, (0,) * 6, constants)
+    code = jit.compiled(fractional_where if where else fractional, 6, constants)
     rows = g.outer.n * g.d.out * g.h.out
 
     def run(arrays: list[np.ndarray], out: np.ndarray) -> None:
         starts = starts_of(plan, form, arrays[1])
         addresses = (arrays[0].ctypes.data, starts.ctypes.data, out.ctypes.data, packed.ctypes.data)
-        launch(entry, addresses, constants, rows, math.prod(form.x))
+        launch(code, addresses, constants, rows, math.prod(form.x))
 
     return run
 

@@ -33,13 +33,13 @@ from .cpu_frame import Form
 Runner = Callable[[list[np.ndarray], np.ndarray], None]
 
 
-def launch(entry: Any, addresses: tuple[int, ...], constants: tuple, units: int, elements: int) -> None:
+def launch(code: jit.Compiled, addresses: tuple[int, ...], constants: tuple, units: int, elements: int) -> None:
     """Units of work on as many threads as they are worth."""
     piece = max(1, SERIAL_ELEMENTS * units // max(1, elements))
     if units < 2 * piece:
-        entry(*addresses, 0, units, *constants)
+        code.call(*addresses, 0, units, *constants)
     else:
-        run_pieces(lambda start, stop: entry(*addresses, start, stop, *constants), units, piece)
+        run_pieces(code, addresses, constants, units, piece)
 
 
 def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
@@ -50,12 +50,12 @@ def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     z = make_across(f, plan, packed, (acc.itemsize, g_type.itemsize, x_type.itemsize))
     lines = passes(g_type, x_type, acc, input_codec(plan.dtypes[0]), input_codec(plan.out_dtype))
     numbers = np.array([*z, *lines], np.int64)
-    entry = jit.compiled(spread, (0,) * 6, ())
+    code = jit.compiled(spread, 6, ())
     rows, elements = f.outer * f.d * f.h, math.prod(form.x)
     where = packed.ctypes.data, numbers.ctypes.data
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers)) -> None:
-        launch(entry, (arrays[0].ctypes.data, out.ctypes.data, *where), (), rows, elements)
+        launch(code, (arrays[0].ctypes.data, out.ctypes.data, *where), (), rows, elements)
 
     return run
 
@@ -92,7 +92,7 @@ def powers_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     codecs = input_codec(plan.dtypes[0]), input_codec(plan.out_dtype)
     numbers = acc.type(0), acc.type(1), acc.type(exponent_of(plan))
     constants = (payload(plan.dtypes[0]), payload(plan.out_dtype), acc, codecs, numbers)
-    entry = jit.compiled(powers, (0,) * 7, constants)
+    code = jit.compiled(powers, 7, constants)
     rows, elements = f.outer * f.d * f.h, math.prod(form.x)
     request = plan.request._replace(dtype=acc.name, keepdims=True)
     back = tuple(form.order.index(a) for a in range(len(form.order)))
@@ -102,7 +102,7 @@ def powers_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
         norms = run_pooling(arrays[1].transpose(back), request)
         norms = np.ascontiguousarray(norms.transpose(form.order))
         addresses = (arrays[0].ctypes.data, norms.ctypes.data, arrays[1].ctypes.data, out.ctypes.data, frame)
-        launch(entry, addresses, constants, rows, elements)
+        launch(code, addresses, constants, rows, elements)
 
     return run
 
@@ -124,7 +124,7 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     kernel = chosen
     if x_type != acc:
         kernel, constants = chosen_wide, (g_type, x_type, acc, g_codec, input_codec(plan.out_dtype))
-    entry = jit.compiled(kernel, (0,) * 7, constants)
+    code = jit.compiled(kernel, 7, constants)
     elements, limit = math.prod(form.x), f.d * f.h * f.w
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
@@ -137,7 +137,7 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
             where = np.ascontiguousarray(found.transpose(form.order))
         bands = bands_of(f)
         addresses = (arrays[0].ctypes.data, where.ctypes.data, out.ctypes.data, packed.ctypes.data, bands)
-        launch(entry, addresses, constants, f.outer * bands, elements)
+        launch(code, addresses, constants, f.outer * bands, elements)
 
     return run
 
@@ -157,13 +157,13 @@ def choose_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     _, clear, store = givers(g_type, acc, codecs[0], x_type, codecs[1], acc.type(0))
     lines = (jit.c_function(p) for p in (found_giver(g_type, acc, codecs[0]), clear, store))
     numbers = with_tables(finding, Choosing(g_type.itemsize, acc.itemsize, int(acc == x_type), *lines), tables)
-    entry = jit.compiled(choose_kernel, (0,) * 8, ())
+    code = jit.compiled(choose_kernel, 8, ())
     where = packed.ctypes.data, numbers.ctypes.data
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers)) -> None:
         bands = bands_of(f)
         addresses = (arrays[0].ctypes.data, arrays[1].ctypes.data, out.ctypes.data, *where, bands)
-        launch(entry, addresses, (), f.outer * bands, math.prod(form.x))
+        launch(code, addresses, (), f.outer * bands, math.prod(form.x))
 
     return run
 
@@ -187,13 +187,13 @@ def unpool_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """Elements at their indices."""
     f = Frame(*packed[:FRAME].tolist())
     constants = (payload_of_size(plan.out_dtype),)
-    entry = jit.compiled(unpool, (0,) * 7, constants)
+    code = jit.compiled(unpool, 7, constants)
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
         check_indices(plan, arrays[1], f.d * f.h * f.w)
         bands = bands_of(f)
         addresses = (arrays[0].ctypes.data, arrays[1].ctypes.data, out.ctypes.data, packed.ctypes.data, bands)
-        launch(entry, addresses, constants, f.outer * bands, math.prod(form.x))
+        launch(code, addresses, constants, f.outer * bands, math.prod(form.x))
 
     return run
 
@@ -202,12 +202,12 @@ def unpool_gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Run
     """What lies at elements' indices."""
     f = Frame(*packed[:FRAME].tolist())
     constants = (payload_of_size(plan.out_dtype),)
-    entry = jit.compiled(unpool_back, (0,) * 6, constants)
+    code = jit.compiled(unpool_back, 6, constants)
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
         check_indices(plan, arrays[2], f.d * f.h * f.w)
         addresses = (arrays[0].ctypes.data, arrays[2].ctypes.data, out.ctypes.data, packed.ctypes.data)
-        launch(entry, addresses, constants, f.outer, math.prod(form.x))
+        launch(code, addresses, constants, f.outer, math.prod(form.x))
 
     return run
 

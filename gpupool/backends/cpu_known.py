@@ -26,7 +26,7 @@ def known_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     spread = spread_engine(plan._replace(dtypes=(acc, *plan.dtypes[1:])) if divided else plan, form, packed)
     constants = (payload(plan.out_dtype), input_codec(plan.out_dtype))
-    blank, elements = jit.compiled(blank_nan, (0,) * 4, constants), math.prod(form.x)
+    blank, elements = jit.compiled(blank_nan, 4, constants), math.prod(form.x)
 
     def run(arrays: list[np.ndarray], out: np.ndarray) -> None:
         spread([divided(arrays[0], arrays[1]) if divided else arrays[0]], out)
@@ -44,12 +44,12 @@ def divide_engine(plan: JobPlan, form: Form) -> Callable[[np.ndarray, np.ndarray
     constants: tuple[Any, ...] = (
         payload(plan.dtypes[0]), payload(plan.dtypes[1]), acc, codecs, red, plan.forward.rule,
     )  # fmt: skip
-    packed, entry = jit.pack(g), jit.compiled(shares, (0,) * 6, constants)
+    packed, code = jit.pack(g), jit.compiled(shares, 6, constants)
     rows, elements = g.outer.n * g.d.out * g.h.out, math.prod(form.x)
 
     def divide(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
         out = np.empty(grad.shape, acc)
-        launch(entry, (grad.ctypes.data, x.ctypes.data, out.ctypes.data, packed.ctypes.data), constants, rows, elements)
+        launch(code, (grad.ctypes.data, x.ctypes.data, out.ctypes.data, packed.ctypes.data), constants, rows, elements)
         return out
 
     return divide

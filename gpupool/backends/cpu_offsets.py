@@ -36,8 +36,8 @@ def give_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
         acc.itemsize, int(acc == x_type), distances.ctypes.data, *(jit.c_function(p) for p in (widener(taken), *lines)),
     ))  # fmt: skip
     numbers = np.array(z, np.int64)
-    check = jit.compiled(check_taken, (0,) * 6, (taken,))
-    entry = jit.compiled(give_taken, (0,) * 8, ())
+    check = jit.compiled(check_taken, 6, (taken,)).call
+    code = jit.compiled(give_taken, 8, ())
     where, elements = (packed.ctypes.data, numbers.ctypes.data), math.prod(form.x)
     rows = f.outer * f.od * f.oh
 
@@ -48,7 +48,7 @@ def give_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
             raise offset_error(plan, int(found[0]))
         bands = bands_of(f)
         addresses = (arrays[0].ctypes.data, arrays[2].ctypes.data, out.ctypes.data, *where, bands)
-        launch(entry, addresses, (), f.outer * bands, elements)
+        launch(code, addresses, (), f.outer * bands, elements)
 
     return run
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import llvmlite
 import numba
+from numba import types
 from numba.core.caching import CompileResultCacheImpl, _Cache
 from numba.core.serialize import dumps
 
@@ -47,7 +48,7 @@ class KernelCache(_Cache):
 
     def _path(self, sig: Any, codegen: Any) -> Path:
         arguments = getattr(sig, "args", sig)
-        classes = [code_digest(t.instance_class) for t in arguments if hasattr(t, "instance_class")]
+        classes = [code_digest(type(t.value)) for t in arguments if isinstance(t, types.Omitted)]
         key = repr((str(sig), self._closure, classes, codegen.magic_tuple(), CPU_SOURCES, VERSIONS))
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
         return Path(self.cache_path) / f"{self._py_func.__name__}-{name}.bin"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -10,6 +11,8 @@ from llvmlite.binding import get_host_cpu_features
 from numba import njit, typeof, types
 from numba.core import cgutils
 from numba.core.ccallback import CFunc
+from numba.core.datamodel.models import OmittedArgDataModel
+from numba.core.datamodel.registry import register_default
 from numba.extending import intrinsic, overload, register_jitable
 
 from .. import codecs, exact, extremes, integer_means, point, ranks, window
@@ -69,10 +72,34 @@ def kernel(function: Any) -> Any:
     return compiled
 
 
-def compiled(kernel: Any, integers: tuple[int, ...], constants: tuple) -> Any:
-    """The machine code of a kernel for these arguments, callable with exactly them."""
+class Constant(types.Omitted):
+    """The type of an argument whose value is compiled in: machine code has no such argument.
+
+    Numba's own class takes values for the same that compare equal, as empty tuples of two classes do.
+    """
+
+    @property
+    def key(self) -> tuple:
+        return typeof(self.value), repr(self.value)
+
+
+register_default(Constant)(OmittedArgDataModel)
+
+
+class Compiled(NamedTuple):
+    """Machine code: a function of integers and constants, and its address, which `workers` call with integers alone."""
+
+    call: Callable[..., Any]
+    address: int
+
+
+def compiled(kernel: Any, integers: int, constants: tuple) -> Compiled:
+    """The machine code of a kernel for so many integers, then these constants."""
+    signature = (types.int64,) * integers + tuple(map(Constant, constants))
     with collector_paused():
-        return kernel.compile(tuple(typeof(a) for a in (*integers, *constants)))
+        call = kernel.compile(signature)
+    result = kernel.overloads[signature]
+    return Compiled(call, result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
 
 
 # A reducer, codec or window rule is known by its type alone, so its functions are found at compile time.
