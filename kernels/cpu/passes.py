@@ -78,6 +78,7 @@ class Kind(NamedTuple):
     chans: int  # neighbours that each entry of the innermost loop consists of
     divisor: int  # of an average; 0: the record's
     counted: bool  # one divisor for each entry of the innermost loop
+    onto: bool  # combines its one tap with the accumulator that is there
 
 
 class Types(NamedTuple):
@@ -104,7 +105,7 @@ def pass_function(kind: Kind, types: Types) -> int:
 
 def any_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
     """Any number of taps at any steps, one element at a time."""
-    loads, stores, _, _, _, _, _, _, counted = kind
+    loads, stores, counted, onto = kind.loads, kind.stores, kind.counted, kind.onto
     (src_type, codec, seeder), (dst_type, stored, finisher) = source, target
 
     def run_any(record, x, y, buffers):
@@ -118,6 +119,8 @@ def any_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
                 counts = pointer(record + p[16] + r * p[3] + q * p[7], INT32)
                 for i in range(p[8]):
                     v = seed(seeder, decode(codec, fetch_alone(src, i * step)), 0)
+                    if onto:
+                        v = combine(red, dst[i * to], v)
                     for j in range(1, p[12]):
                         v = combine(red, v, seed(seeder, decode(codec, fetch_alone(src, i * step + j * tap)), 0))
                     divisor = p[15] * fetch(counts, i) if counted else p[15]
@@ -129,7 +132,7 @@ def any_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
 
 def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
     """A given number of taps, in full vectors."""
-    loads, stores, k, s, t, d, chans, fixed, counted = kind
+    loads, stores, k, s, t, d, chans, fixed, counted, onto = kind
     (src_type, codec, seeder), (dst_type, stored, finisher) = source, target
 
     def run_pass(record, x, y, buffers):
@@ -150,6 +153,8 @@ def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
                     for c in range(chans):
                         at = i * s + c
                         v = seed(seeder, decode(codec, fetch(src, at)), 0)
+                        if onto:
+                            v = combine(red, dst[i * to + c], v)
                         if k > 1:
                             v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + tap)), 0))
                         if k > 2:
