@@ -96,6 +96,32 @@ def test_out_may_interleave(backend):
     np.testing.assert_array_equal(host[:, ::2], values[:, ::2])
 
 
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("size", [6, 400])
+def test_out_is_looked_at_in_every_call(size):
+    """What was right in one call may be wrong in the next of the same kind, small or large."""
+    memory = np.arange(2 * size * size + 8, dtype=np.float32)
+    x, half = memory[: size * size].reshape(size, size), size // 2
+    values = x.copy()
+    want = reference.pool(values, "max", 2).values
+
+    def at(place, dtype=np.float32):
+        return np.frombuffer(memory, np.uint8)[place:][: half * half * 4].view(dtype).reshape(half, half)
+
+    end = size * size * 4
+    for _ in range(2):
+        assert gp.max_pool2d(x, 2, out=at(end)) is not None
+        np.testing.assert_array_equal(at(end), want)
+        for place in (0, end // 2, end - 4):
+            check_out_error(NUMPY, lambda o: gp.max_pool2d(x, 2, out=o), at(place), ValueError, "out", "overlap")
+        gp.max_pool2d(x, 2, out=at(end + 1))  # at no address for a float32
+        np.testing.assert_array_equal(at(end + 1), want)
+        locked = at(end)
+        locked.flags.writeable = False
+        check_out_error(NUMPY, lambda o: gp.max_pool2d(x, 2, out=o), locked, ValueError, "out", "read-only")
+        np.testing.assert_array_equal(x, values)
+
+
 def view_of(backend, buffer, slices):
     """A basic slice of a backend's array."""
     return buffer[slices]
