@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,6 +88,17 @@ def nest(loops: Sequence[Loop]) -> list[Loop]:
     return joined or [Loop(1, 0, 0, 0)]
 
 
+def loops_of(src: Place | None, dst: Place, extent: Extent, per_col: int = 0) -> list[Loop]:
+    """The loops that lead from src, if there is one, to dst; `per_col` bytes tell of each column's divisor."""
+    s = src or dst._replace(plane=0, row=0, col=0, chan=0)
+    return nest((
+        Loop(extent.planes, s.plane, dst.plane, 0),
+        Loop(extent.rows, s.row, dst.row, 0),
+        Loop(extent.cols, s.col, dst.col, per_col * extent.chans),
+        Loop(extent.chans, s.chan, dst.chan, per_col),
+    ))  # fmt: skip
+
+
 def few_channels(loops: list[Loop], src_item: int, dst_item: int, literal: bool) -> tuple[list[Loop], int]:
     """The long loop innermost, where its step is a constant; and how many neighbours its entries consist of."""
     *others, columns, last = loops
@@ -166,12 +177,7 @@ class Program:
         """
         per_col = 4 if counts is not None else 0
         expanded = tuple(c for c in counts or () for _ in range(extent.chans))
-        loops = nest((
-            Loop(extent.planes, src.plane, dst.plane, 0),
-            Loop(extent.rows, src.row, dst.row, 0),
-            Loop(extent.cols, src.col, dst.col, per_col * extent.chans),
-            Loop(extent.chans, src.chan, dst.chan, per_col),
-        ))  # fmt: skip
+        loops = loops_of(src, dst, extent, per_col)
         colours, between = 1, tap // src.item
         if onto and len(loops) > 1 and loops[-1].n < FEW < loops[-2].n:
             loops = [*loops[:-2], loops[-1], loops[-2]]
@@ -188,32 +194,26 @@ class Program:
             colours, count if counts is None and count in COUNTS else 0, counts is not None, onto,
         )  # fmt: skip
         function, staged = pass_function(kind, self.types), int(dst.base == "staged")
-        for skip, (outer, middle) in self._outer_loops(loops[:-1]):
+        known = {"step": step, "put": to, "tap": between, "taps": taps, "divisor": count, "staged": staged}
+        for record in self._records(loops, src, dst, **known):
             if counts is not None:
                 self.counts[len(self.ops)] = expanded
-            numbers = (
-                inner.n,
-                step,
-                to,
-                between,
-                taps,
-                src.at + skip.src,
-                dst.at + skip.dst,
-                count,
-                skip.counts,
-                0,
-                0,
-                staged,
-            )
-            record = Record._make((*outer, *middle, *numbers))
             records = asking(record, src.item, dst.item, self.ahead) if src.base == "x" and constant else [record]
             self.ops += [(function, r) for r in records]
 
-    def _outer_loops(self, loops: list[Loop]) -> Any:
+    def _records(self, loops: list[Loop], src: Place | None, dst: Place, **known: int) -> Iterator[Record]:
+        """What a pass along these loops is told, as often as it must be told of more than three of them."""
+        start = src.at if src else 0
+        for skip, (outer, middle) in self._outer_loops(loops[:-1]):
+            record = Record(*outer, *middle, loops[-1].n, src=start + skip.src, dst=dst.at + skip.dst)
+            yield record._replace(counts=skip.counts, **known)
+
+    def _outer_loops(self, loops: list[Loop]) -> Iterator[tuple[Loop, tuple[Loop, Loop]]]:
         """Two loops at a time; what is further out is unrolled."""
         one = Loop(1, 0, 0, 0)
         if len(loops) <= 2:
-            yield one._replace(src=0), ([one, one, *loops])[-2:]
+            outer, middle = [one, one, *loops][-2:]
+            yield one, (outer, middle)
             return
         first = loops[0]
         for i in range(first.n):
@@ -224,34 +224,20 @@ class Program:
         """Neutral accumulators."""
         if extent.elements == 0:
             return
-        loops = nest((
-            Loop(extent.planes, 0, dst.plane, 0), Loop(extent.rows, 0, dst.row, 0),
-            Loop(extent.cols, 0, dst.col, 0), Loop(extent.chans, 0, dst.chan, 0),
-        ))  # fmt: skip
-        inner = loops[-1]
-        function = fill_function(self.types)
-        for skip, (outer, middle) in self._outer_loops(loops[:-1]):
-            numbers = (inner.n, 0, inner.dst // dst.item, 0, 1, 0, dst.at + skip.dst, 1, 0, 0, 0, 0)
-            record = Record._make((*outer, *middle, *numbers))
-            self.ops.append((function, record))
+        function, loops = fill_function(self.types), loops_of(None, dst, extent)
+        records = self._records(loops, None, dst, put=loops[-1].dst // dst.item)
+        self.ops += [(function, record) for record in records]
 
     def stream(self, src: Place, dst: Place, extent: Extent) -> None:
         """dst = staged results, past the caches."""
-        loops = nest((
-            Loop(extent.planes, src.plane, dst.plane, 0), Loop(extent.rows, src.row, dst.row, 0),
-            Loop(extent.cols, src.col, dst.col, 0), Loop(extent.chans, src.chan, dst.chan, 0),
-        ))  # fmt: skip
-        inner, function = loops[-1], stream_function()
-        for skip, (outer, middle) in self._outer_loops(loops[:-1]):
-            numbers = (inner.n * dst.item, 0, 0, 0, 1, src.at + skip.src, dst.at + skip.dst, 1, 0, 0, 0, 0)
-            self.ops.append((function, Record._make((*outer, *middle, *numbers))))
+        *others, inner = loops_of(src, dst, extent)
+        records = self._records([*others, inner._replace(n=inner.n * dst.item)], src, dst)
+        self.ops += [(stream_function(), record) for record in records]
 
     def first_zeros(self, src: Place, dst: Place, planes: int, rows: Loop, cols: Loop) -> None:
         """Zeros among the results of whole planes become the first zeros of these rows and columns of theirs."""
-        record = Record(
-            planes, src.plane, dst.plane, 0, rows.n, rows.src, 0, 0, cols.n, cols.src // src.item, 0, 0, 1,
-            src.at, dst.at, 1, 0, 0, 0, 0,
-        )  # fmt: skip
+        loops = planes, src.plane, dst.plane, 0, rows.n, rows.src, 0, 0, cols.n
+        record = Record(*loops, step=cols.src // src.item, src=src.at, dst=dst.at)
         self.ops.append((zero_function(self.types), record))
 
 

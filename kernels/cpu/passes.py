@@ -50,17 +50,17 @@ class Record(NamedTuple):
     middle_dst: int
     middle_counts: int
     n: int  # entries of the innermost loop
-    step: int  # its steps in elements, where the pass has no constant for them
-    put: int
-    tap: int
-    taps: int
-    src: int  # where the first elements lie
-    dst: int
-    divisor: int  # of an average; with counts, what they are multiplied with
-    counts: int  # from this record to the divisors of the innermost loop, int32
-    ahead: int  # how far ahead of itself each innermost loop asks for the input, in bytes, and for how many
-    asked: int
-    staged: int  # whether results go to a buffer first (see `memory.stream_function`)
+    step: int = 0  # its steps in elements, where the pass has no constant for them
+    put: int = 0
+    tap: int = 0
+    taps: int = 1
+    src: int = 0  # where the first elements lie
+    dst: int = 0
+    divisor: int = 1  # of an average; with counts, what they are multiplied with
+    counts: int = 0  # from this record to the divisors of the innermost loop, int32
+    ahead: int = 0  # how far ahead of itself each innermost loop asks for the input, in bytes, and for how many
+    asked: int = 0
+    staged: int = 0  # whether results go to a buffer first (see `memory.stream_function`)
 
 
 RECORD = len(Record._fields)
