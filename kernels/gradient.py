@@ -53,7 +53,12 @@ def share_of_norm(size, norm, exponent, one):
         return norm
     if size == norm:  # infinite exponents, and infinite elements, too
         return one
-    return size / norm if exponent == 1.0 else (size / norm) ** exponent
+    ratio = size / norm
+    if exponent == 1.0:
+        return ratio
+    if exponent == 2.0:  # a power takes as long as twenty products, and no vectors
+        return ratio * ratio
+    return ratio * ratio * ratio if exponent == 3.0 else ratio**exponent
 
 
 def inverse(rule):

@@ -15,8 +15,7 @@ from gpupool.kernels.window import LARGEST_SAMPLE, fractional_offset
 from gpupool.plan import choose
 
 from .cpu import payload
-from .cpu_frame import Form, dense_geometry
-from .cpu_gradients import Runner, launch
+from .cpu_frame import Form, Runner, dense_geometry, launch
 
 
 def starts_of(plan: JobPlan, form: Form, samples: np.ndarray) -> np.ndarray:

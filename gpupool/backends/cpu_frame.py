@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +11,15 @@ import numpy as np
 from gpupool.axes import PooledAxis
 from gpupool.geometry import NO_AXIS, NO_BATCH, make_axis, memory_order
 from gpupool.jobs import JobPlan
+from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.frame import FRAME, Frame, fill_adaptive_tables, fill_fractional_tables, fill_tables
 from gpupool.kernels.window import Batch, Fractional, Geometry, Sliding
 from gpupool.request import fail
+from gpupool.threads import run_pieces
 
-from .cpu import shares_memory
+from .cpu import SERIAL_ELEMENTS, shares_memory
+
+Runner = Callable[[list[np.ndarray], np.ndarray], None]
 
 
 class Form(NamedTuple):
@@ -127,3 +132,12 @@ def new_result(plan: JobPlan, like: Any) -> np.ndarray:
     order = tuple(kept.index(a) for a in order if a in kept)
     empty = np.empty(tuple(shape[a] for a in order), plan.out_dtype)
     return empty.transpose(tuple(order.index(a) for a in range(len(order))))
+
+
+def launch(code: jit.Compiled, addresses: tuple[int, ...], constants: tuple, units: int, elements: int) -> None:
+    """Units of work on as many threads as they are worth."""
+    piece = max(1, SERIAL_ELEMENTS * units // max(1, elements))
+    if units < 2 * piece:
+        code.call(*addresses, 0, units, *constants)
+    else:
+        run_pieces(code, addresses, constants, units, piece)

@@ -23,23 +23,13 @@ from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across
 from gpupool.kernels.cpu.spread_lines import passes
 from gpupool.kernels.window import Sliding, extent
 from gpupool.plan import choose
-from gpupool.threads import PIECES_PER_THREAD, get_num_threads, run_pieces
+from gpupool.threads import PIECES_PER_THREAD, get_num_threads
 
-from .cpu import SERIAL_ELEMENTS, payload
+from .cpu import payload
 from .cpu import run as run_pooling
 from .cpu_find import MOST_TABLE, make_finding, with_tables
-from .cpu_frame import Form
-
-Runner = Callable[[list[np.ndarray], np.ndarray], None]
-
-
-def launch(code: jit.Compiled, addresses: tuple[int, ...], constants: tuple, units: int, elements: int) -> None:
-    """Units of work on as many threads as they are worth."""
-    piece = max(1, SERIAL_ELEMENTS * units // max(1, elements))
-    if units < 2 * piece:
-        code.call(*addresses, 0, units, *constants)
-    else:
-        run_pieces(code, addresses, constants, units, piece)
+from .cpu_frame import Form, Runner, launch
+from .cpu_tiles import found_in_tiles, powers_in_tiles, tile_axes
 
 
 def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
@@ -87,8 +77,8 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
 
 def powers_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """Gradients of Lp norms, which are computed again."""
-    f = Frame(*packed[:FRAME].tolist())
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    f = Frame(*packed[:FRAME].tolist())
     codecs = input_codec(plan.dtypes[0]), input_codec(plan.out_dtype)
     numbers = acc.type(0), acc.type(1), acc.type(exponent_of(plan))
     constants = (payload(plan.dtypes[0]), payload(plan.out_dtype), acc, codecs, numbers)
@@ -96,13 +86,17 @@ def powers_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     rows, elements = f.outer * f.d * f.h, math.prod(form.x)
     request = plan.request._replace(dtype=acc.name, keepdims=True)
     back = tuple(form.order.index(a) for a in range(len(form.order)))
-    frame = packed.ctypes.data
+    frame, axes = packed.ctypes.data, tile_axes(plan)
+    tiled = powers_in_tiles(plan, form, axes) if axes else None
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
         norms = run_pooling(arrays[1].transpose(back), request)
         norms = np.ascontiguousarray(norms.transpose(form.order))
-        addresses = (arrays[0].ctypes.data, norms.ctypes.data, arrays[1].ctypes.data, out.ctypes.data, frame)
-        launch(code, addresses, constants, rows, elements)
+        addresses = (arrays[0].ctypes.data, norms.ctypes.data, arrays[1].ctypes.data, out.ctypes.data)
+        if tiled is not None:
+            tiled(*addresses)
+        else:
+            launch(code, (*addresses, frame), constants, rows, elements)
 
     return run
 
@@ -115,6 +109,8 @@ def bands_of(f: Frame) -> int:
 
 def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """Gradients of operators that choose an element of each window; the third operand says which, or x does."""
+    if len(plan.dtypes) == 2 and (axes := tile_axes(plan)):
+        return found_in_tiles(plan, form, axes)
     if len(plan.dtypes) == 2 and 0 not in form.y and math.prod(form.x[1:4]) <= MOST_TABLE:
         return choose_engine(plan, form, packed)
     f = Frame(*packed[:FRAME].tolist())

@@ -16,8 +16,8 @@ from gpupool.kernels.cpu.known import blank_nan, shares
 from gpupool.plan import choose
 
 from .cpu import payload
-from .cpu_frame import Form, dense_geometry
-from .cpu_gradients import Runner, launch, spread_engine
+from .cpu_frame import Form, Runner, dense_geometry, launch
+from .cpu_gradients import spread_engine
 
 
 def known_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:

@@ -18,8 +18,9 @@ from gpupool.kernels.cpu.frame import FRAME, Frame
 from gpupool.kernels.cpu.offsets import Giving, check_taken, give_taken, widener
 
 from .cpu import payload
-from .cpu_frame import Form, tap_distances
-from .cpu_gradients import Runner, bands_of, launch
+from .cpu_frame import Form, Runner, launch, tap_distances
+from .cpu_gradients import bands_of
+from .cpu_tiles import taken_in_tiles, tile_axes
 
 
 def give_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
@@ -39,13 +40,17 @@ def give_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     check = jit.compiled(check_taken, 6, (taken,)).call
     code = jit.compiled(give_taken, 8, ())
     where, elements = (packed.ctypes.data, numbers.ctypes.data), math.prod(form.x)
-    rows = f.outer * f.od * f.oh
+    rows, tiles = f.outer * f.od * f.oh, tile_axes(plan)
+    tiled = taken_in_tiles(plan, form, tiles) if tiles else None
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers, distances)) -> None:
         found = np.empty(1, np.int64)
         check(arrays[2].ctypes.data, *where, 0, rows, found.ctypes.data, taken)
         if found[0] >= 0:
             raise offset_error(plan, int(found[0]))
+        if tiled is not None:
+            tiled(arrays, out)
+            return
         bands = bands_of(f)
         addresses = (arrays[0].ctypes.data, arrays[2].ctypes.data, out.ctypes.data, *where, bands)
         launch(code, addresses, (), f.outer * bands, elements)

@@ -198,10 +198,13 @@ def pointer(typingctx, address, dtype):
     return types.CPointer(dtype.dtype)(types.intp, dtype), generate
 
 
-def _scopes(module: Any) -> Any:
-    """The alias scope of what passes read, as a list to attach."""
+READ = "read"
+
+
+def _scopes(module: Any, names: tuple[str, ...] = (READ,)) -> Any:
+    """Alias scopes as a list to attach: of what passes read, or of rows that they write."""
     domain = module.add_metadata([ir.MetaDataString(module, "gpupool")])
-    return module.add_metadata([module.add_metadata([ir.MetaDataString(module, "read"), domain])])
+    return module.add_metadata([module.add_metadata([ir.MetaDataString(module, name), domain]) for name in names])
 
 
 @intrinsic
@@ -240,6 +243,28 @@ def put(typingctx, p, i, value):
         return context.get_dummy_value()
 
     return types.none(p, types.intp, value), generate
+
+
+def _put_row(row: int) -> Any:
+    """`put` into one of several rows that no two elements of a loop share: vector loops need no checks for that."""
+    others = (READ, *(f"row {r}" for r in range(ROWS) if r != row))
+
+    @intrinsic
+    def put_row(typingctx, p, i, value):
+        def generate(context, builder, signature, args):
+            data = context.cast(builder, args[2], value, p.dtype)
+            store = builder.store(data, builder.gep(args[0], [args[1]]))
+            store.set_metadata("alias.scope", _scopes(builder.module, (f"row {row}",)))
+            store.set_metadata("noalias", _scopes(builder.module, others))
+            return context.get_dummy_value()
+
+        return types.none(p, types.intp, value), generate
+
+    return put_row
+
+
+ROWS = 4
+put0, put1, put2, put3 = (_put_row(row) for row in range(ROWS))
 
 
 @intrinsic

@@ -9,7 +9,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..window import lesser
-from .jit import c_function, pointer
+from .jit import c_function, called, pointer
 
 BYTE, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
 LINE = 64  # bytes of a cache line
@@ -68,6 +68,20 @@ def settle(typingctx):
     return types.none(), generate
 
 
+@called
+def write_past(src, dst, n):
+    """n bytes, in whole lines past the caches; those that belong to others in part as usual."""
+    head = lesser(n, -dst % LINE)
+    lines = (n - head) // LINE * LINE
+    read, write = pointer(src, BYTE), pointer(dst, BYTE)
+    for i in range(head):
+        write[i] = read[i]
+    for i in range(head, head + lines, LINE):
+        put_past(dst + i, src + i)
+    for i in range(head + lines, n):
+        write[i] = read[i]
+
+
 def stream_function() -> int:
     """The address of the pass that moves finished results from a buffer to the output, past the caches.
 
@@ -79,15 +93,7 @@ def stream_function() -> int:
         for r in range(p[0]):
             for q in range(p[4]):
                 src, dst = buffers + p[13] + r * p[1] + q * p[5], y + p[14] + r * p[2] + q * p[6]
-                head = lesser(p[8], -dst % LINE)
-                lines = (p[8] - head) // LINE * LINE
-                read, write = pointer(src, BYTE), pointer(dst, BYTE)
-                for i in range(head):
-                    write[i] = read[i]
-                for i in range(head, head + lines, LINE):
-                    put_past(dst + i, src + i)
-                for i in range(head + lines, p[8]):
-                    write[i] = read[i]
+                write_past(src, dst, p[8])
         return 0
 
     return c_function(run_stream)
