@@ -98,6 +98,26 @@ def test_out_may_interleave(backend):
 
 @pytest.mark.cpu_only
 @pytest.mark.parametrize("size", [6, 400])
+def test_pairs_are_looked_at_in_every_call(size):
+    """Values and indices that share memory, or that lie in x, after a call of the same kind."""
+    x, half = np.arange(size * size, dtype=np.float64).reshape(size, size), size // 2
+    y, where = np.empty((half, half)), np.empty((half, half), np.int64)
+    want = gp.max_pool2d(x, 2, return_indices=True)
+    for _ in range(2):
+        assert gp.max_pool2d(x, 2, return_indices=True, out=(y, where))[0] is y
+        np.testing.assert_array_equal(y, want[0])
+        np.testing.assert_array_equal(where, want[1])
+        inside = x.reshape(-1)[: half * half].reshape(half, half)
+        for pair in ((y, y.view(np.int64)), (inside, where), (y, inside.view(np.int64))):
+            text = message(lambda o: gp.max_pool2d(x, 2, return_indices=True, out=o), pair, ValueError)
+            assert "overlap" in text
+        across = np.empty((half, half), np.int64).T  # other strides than y's: by way of a copy
+        gp.max_pool2d(x, 2, return_indices=True, out=(y, across))
+        np.testing.assert_array_equal(across, want[1])
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("size", [6, 400])
 def test_out_is_looked_at_in_every_call(size):
     """What was right in one call may be wrong in the next of the same kind, small or large."""
     memory = np.arange(2 * size * size + 8, dtype=np.float32)
