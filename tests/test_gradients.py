@@ -364,6 +364,14 @@ def test_empty(backend):
     assert tuple(got.shape) == (0, 4, 4)
 
 
+def test_indices_of_no_windows(backend):
+    """Adaptive pooling to nothing: indices without an element are no wrong ones."""
+    x, grad = backend.array(np.ones((2, 3, 4), np.float32)), backend.array(np.ones((2, 0, 2), np.float32))
+    indices = backend.array(np.ones((2, 0, 2), np.int64))
+    got = gp.adaptive_max_pool2d_backward(grad, x, (0, 2), indices=indices)
+    np.testing.assert_array_equal(backend.to_numpy(got), np.zeros((2, 3, 4), np.float32))
+
+
 def test_a_wider_result_dtype(backend):
     """grad_output has the result's dtype, the gradient x's."""
     x = np.arange(16, dtype=np.float16).reshape(4, 4)
