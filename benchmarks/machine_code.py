@@ -42,7 +42,7 @@ class Case(NamedTuple):
     layout: str = "channels_first"
     shape: tuple[int, ...] = (32, 64, 112, 112)
     out_dtype: str | None = None
-    indices: bool = False
+    indices: bool | str = False  # True, or "offsets"
     positions: bool = False  # those alone, as where values and positions are laid out differently
     odd: bool = False  # a view that is not aligned for vectors
     nan_policy: str = "propagate"
@@ -87,6 +87,7 @@ def _cases() -> tuple[Case, ...]:
         Case("max", 3, 2, 2, indices=True, dilation=2),
         Case("max", 2, 2, positions=True),
     ]
+    rows += _offsets()
     rows += [
         Case(op, None, None, dtype=t, output_size=7, shape=(64, 256, 40, 40), indices=i)
         for op, t, i in (
@@ -112,6 +113,16 @@ def _cases() -> tuple[Case, ...]:
         Case("avg", 2, 2, 0, "int64", "channels_last", NHWC),
     ]
     return tuple(rows)
+
+
+def _offsets() -> list[Case]:
+    """Numbers of taps in place of positions: of one byte and of two, in a tile, by the point kernel, those alone."""
+    given: dict[str, Any] = {"indices": "offsets"}
+    rows = [Case("max", k, 2, p, t, **given) for k, p in ((2, 0), (3, 1)) for t in ("float32", "float16", "uint8")]
+    rows += [Case("max", 3, 1, 1, **given), Case("min", 3, 2, 1, **given), Case("max", 17, 2, 8, **given)]
+    rows += [Case("max", 3, 2, 2, dilation=2, **given), Case("max", 3, 2, 1, nan_policy="omit", **given)]
+    rows += [Case("max", 3, 2, 1, "float32", "channels_last", NHWC, **given), Case("max", 2, 2, positions=True, **given)]
+    return [*rows, Case("max", (3, 3, 3), (2, 2, 2), 1, shape=(2, 32, 32, 64, 64), **given)]
 
 
 def _more_operators() -> tuple[Case, ...]:
@@ -172,6 +183,8 @@ BUDGETS = (
     Budget(Case("max", 3, 1, 1, "float16"), 24),
     Budget(Case("max", 2, 2, indices=True), 41),
     Budget(Case("max", 3, 2, 1, indices=True), 100),
+    Budget(Case("max", 2, 2, indices="offsets"), 38),
+    Budget(Case("max", 3, 2, 1, indices="offsets"), 84),
     Budget(Case("max", 2, 2, 0, "float32", "channels_last", NHWC), 30),
     Budget(Case("max", 2, 2, 0, "float16", "channels_last", NHWC), 25),
     Budget(Case("max", 2, 2, 0, "uint8", "channels_last", NHWC), 16),
@@ -202,7 +215,8 @@ def time_for(case: Case) -> float:
     """Instructions per output that an H200 has time for while it moves the input and the results once."""
     plan = plan_of(case)
     results = math.prod(plan.out_shape)
-    written = (0 if case.positions else plan.out_dtype.itemsize) + 8 * (case.indices or case.positions)
+    written = 0 if case.positions else plan.out_dtype.itemsize
+    written += plan.where_dtype.itemsize if plan.request.indices else 0
     return INSTRUCTIONS_PER_BYTE * (math.prod(case.shape) * plan.dtype.itemsize / results + written)
 
 
