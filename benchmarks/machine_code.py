@@ -27,6 +27,7 @@ from gpupool.backends.cuda_choose import Launch, Places, outputs, planned
 from gpupool.backends.cuda_jobs import Launched
 from gpupool.geometry import contiguous_strides, out_order
 from gpupool.kernels.cuda.compile import Kernel, cubin, short
+from gpupool.operators import DIVISORS, operator_of
 from gpupool.plan import Plan, make_plan
 from gpupool.request import Request
 
@@ -121,7 +122,10 @@ def _offsets() -> list[Case]:
     rows = [Case("max", k, 2, p, t, **given) for k, p in ((2, 0), (3, 1)) for t in ("float32", "float16", "uint8")]
     rows += [Case("max", 3, 1, 1, **given), Case("min", 3, 2, 1, **given), Case("max", 17, 2, 8, **given)]
     rows += [Case("max", 3, 2, 2, dilation=2, **given), Case("max", 3, 2, 1, nan_policy="omit", **given)]
-    rows += [Case("max", 3, 2, 1, "float32", "channels_last", NHWC, **given), Case("max", 2, 2, positions=True, **given)]
+    rows += [
+        Case("max", 3, 2, 1, "float32", "channels_last", NHWC, **given),
+        Case("max", 2, 2, positions=True, **given),
+    ]
     return [*rows, Case("max", (3, 3, 3), (2, 2, 2), 1, shape=(2, 32, 32, 64, 64), **given)]
 
 
@@ -140,6 +144,9 @@ def _more_operators() -> tuple[Case, ...]:
     rows += [Case(op, 2, 2, dtype=t) for op in ("any", "all") for t in ("bool", "float32", "float16")]
     for op, t in product(("max", "min", "avg", "sum"), ("float32", "float16")):
         rows += [Case(op, 3, 2, 1, t, nan_policy="omit"), Case(op, None, None, 0, t, shape=WHOLE, nan_policy="omit")]
+    for t, acc in (("float32", None), ("float16", "float32"), ("float64", None)):
+        more = {"out_dtype": acc, "nan_policy": "omit"}
+        rows += [Case(DIVISORS, 3, 2, 1, t, **more), Case(DIVISORS, None, None, 0, t, shape=WHOLE, **more)]
     rows += [Case(op, 3, 2, 1, indices=True, nan_policy=n) for op in ("max", "min") for n in ("propagate", "omit")]
     for t in ("float32", "float16", "uint8", "int64"):
         rows += [
@@ -270,7 +277,7 @@ def executed(launch: Launch, m: Machine) -> int:
 def row(case: Case, launch: Launch, cc: int, folder: Path | None) -> tuple[dict[str, Any], Machine]:
     """One line of the report, and the machine code that it describes."""
     about = {
-        "op": case.op, "window": case.window, "stride": case.stride, "padding": case.padding,
+        "op": operator_of(case.op).name, "window": case.window, "stride": case.stride, "padding": case.padding,
         "dilation": case.dilation, "dtype": case.dtype, "layout": case.layout, "time_for": round(time_for(case), 1),
     }  # fmt: skip
     return line(about, launch.kernel, outputs_per_thread(launch), lambda m: executed(launch, m), cc, folder)

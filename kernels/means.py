@@ -11,6 +11,22 @@ from .integer_means import integer_mean_reducer
 KNOWN = 2**62  # beside a number of NaN: there is an element that is none
 
 
+def known_one(v):
+    """How an element counts: the flag, or as one NaN."""
+    return np.int64(KNOWN) if v == v else np.int64(1)
+
+
+def known_both(a, b):
+    """Two numbers of NaN with their flags."""
+    flag = (a | b) & np.int64(KNOWN)
+    return ((a & np.int64(KNOWN - 1)) + (b & np.int64(KNOWN - 1))) | flag
+
+
+def known_divisor(acc, count):
+    """What is left of a divisor without the NaN, 0 where there is nothing else."""
+    return np.int64(count) - (acc - np.int64(KNOWN)) if acc >= np.int64(KNOWN) else np.int64(0)
+
+
 class Mean(NamedTuple):
     """Mean in float32, for windows so small that its roundings do not add up."""
 
@@ -128,22 +144,21 @@ class MeanKnown(NamedTuple):
 
     @staticmethod
     def seed(red, v, at):
-        return (np.float64(v), np.int64(KNOWN)) if v == v else (np.float64(-0.0), np.int64(1))
+        return (np.float64(v) if v == v else np.float64(-0.0), known_one(v))
 
     @staticmethod
     def combine(red, a, b):
-        known = (a[1] | b[1]) & np.int64(KNOWN)
-        return (a[0] + b[0], ((a[1] & np.int64(KNOWN - 1)) + (b[1] & np.int64(KNOWN - 1))) | known)
+        return (a[0] + b[0], known_both(a[1], b[1]))
 
     @staticmethod
     def finish(red, acc, count):
         if acc[1] < np.int64(KNOWN):
             return np.float64(np.nan)
-        return acc[0] / np.float64(np.int64(count) - (acc[1] - np.int64(KNOWN)))
+        return acc[0] / np.float64(known_divisor(acc[1], count))
 
     @staticmethod
     def share(red, acc, count):
-        return np.int64(count) - (acc[1] - np.int64(KNOWN)) if acc[1] >= np.int64(KNOWN) else np.int64(0)
+        return known_divisor(acc[1], count)
 
 
 class MeanKnownOver(NamedTuple):
@@ -172,6 +187,48 @@ class MeanKnownOver(NamedTuple):
     @staticmethod
     def share(red, acc, count):
         return np.int64(count) if acc[1] > 0 else np.int64(0)
+
+
+class KnownDivisor(NamedTuple):
+    """What MeanKnown divides by, as a result of its own: gradients divide by it, too."""
+
+    @staticmethod
+    def accumulator(loaded):
+        return np.dtype(np.int64)
+
+    @staticmethod
+    def neutral(loaded):
+        return np.int64(0)
+
+    @staticmethod
+    def seed(red, v, at):
+        return known_one(v)
+
+    @staticmethod
+    def combine(red, a, b):
+        return known_both(a, b)
+
+    @staticmethod
+    def finish(red, acc, count):
+        return np.float64(known_divisor(acc, count))
+
+
+class KnownDivisorOver(NamedTuple):
+    """The same of MeanKnownOver."""
+
+    accumulator = staticmethod(KnownDivisor.accumulator)
+    neutral = staticmethod(KnownDivisor.neutral)
+    seed = staticmethod(KnownDivisor.seed)
+    combine = staticmethod(KnownDivisor.combine)
+
+    @staticmethod
+    def finish(red, acc, count):
+        return np.float64(count) if acc >= np.int64(KNOWN) else np.float64(0.0)
+
+
+def divisor_reducer(wanted):
+    """The row for the divisors of means that omit NaN."""
+    return KnownDivisorOver() if wanted.override else KnownDivisor()
 
 
 def mean_reducer(wanted):

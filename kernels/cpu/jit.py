@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.core.ccallback import CFunc
 from numba.extending import intrinsic, overload, register_jitable
 
-from .. import codecs, exact, extremes, integer_means, point, ranks, window
+from .. import codecs, exact, extremes, integer_means, means, point, ranks, window
 from ..cache import collector_paused
 from ..window import Axis, Batch, Geometry
 from .cache import KernelCache, closure_key
@@ -34,6 +34,9 @@ SHARED = (
     exact.round_exact,
     integer_means.shift_of,
     integer_means.nearest_even,
+    means.known_one,
+    means.known_both,
+    means.known_divisor,
     point.reduce_row,
     point.reduce_spans,
     point.reduce_window,
