@@ -6,9 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import adding
 from .integer_means import integer_mean_reducer
 
 KNOWN = 2**62  # beside a number of NaN: there is an element that is none
+
+
+def known_nothing(loaded):
+    """No element: a sum, and a number or a flag beside it."""
+    return (np.float64(-0.0), np.int64(0))
 
 
 def known_one(v):
@@ -30,21 +36,10 @@ def known_divisor(acc, count):
 class Mean(NamedTuple):
     """Mean in float32, for windows so small that its roundings do not add up."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return np.dtype(np.float32)
-
-    @staticmethod
-    def neutral(loaded):
-        return np.float32(-0.0)
-
-    @staticmethod
-    def seed(red, v, at):
-        return np.float32(v)
-
-    @staticmethod
-    def combine(red, a, b):
-        return a + b
+    accumulator = staticmethod(adding.in_float32)
+    neutral = staticmethod(adding.zero32)
+    seed = staticmethod(adding.single)
+    combine = staticmethod(adding.add)
 
     @staticmethod
     def finish(red, acc, count):
@@ -54,21 +49,10 @@ class Mean(NamedTuple):
 class MeanWide(NamedTuple):
     """Mean accumulated in float64: of float64, and exact enough for float32 and halves at any window size."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return np.dtype(np.float64)
-
-    @staticmethod
-    def neutral(loaded):
-        return np.float64(-0.0)
-
-    @staticmethod
-    def seed(red, v, at):
-        return np.float64(v)
-
-    @staticmethod
-    def combine(red, a, b):
-        return a + b
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
+    seed = staticmethod(adding.double)
+    combine = staticmethod(adding.add)
 
     @staticmethod
     def finish(red, acc, count):
@@ -81,21 +65,10 @@ class MeanNarrowed(NamedTuple):
     Dividing eight float64 takes 16 cycles, which is more than all the rest of a 3x3 mean.
     """
 
-    @staticmethod
-    def accumulator(loaded):
-        return np.dtype(np.float64)
-
-    @staticmethod
-    def neutral(loaded):
-        return np.float64(-0.0)
-
-    @staticmethod
-    def seed(red, v, at):
-        return np.float64(v)
-
-    @staticmethod
-    def combine(red, a, b):
-        return a + b
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
+    seed = staticmethod(adding.double)
+    combine = staticmethod(adding.add)
 
     @staticmethod
     def finish(red, acc, count):
@@ -105,24 +78,10 @@ class MeanNarrowed(NamedTuple):
 class MeanCompensated(NamedTuple):
     """Mean in float32 with the rounding errors summed beside it (Knuth's two-sum): no float64 on GPUs that lack it."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return None
-
-    @staticmethod
-    def neutral(loaded):
-        return (np.float32(-0.0), np.float32(-0.0))
-
-    @staticmethod
-    def seed(red, v, at):
-        return (np.float32(v), np.float32(-0.0))  # not 0.0: compilers drop the addition of -0.0
-
-    @staticmethod
-    def combine(red, a, b):
-        s = a[0] + b[0]
-        t = s - a[0]
-        e = (a[0] - (s - t)) + (b[0] - t)
-        return (s, e + (a[1] + b[1]))
+    accumulator = staticmethod(adding.in_pairs)
+    neutral = staticmethod(adding.zero_pair)
+    seed = staticmethod(adding.compensated)
+    combine = staticmethod(adding.two_sum)
 
     @staticmethod
     def finish(red, acc, count):
@@ -134,13 +93,8 @@ class MeanCompensated(NamedTuple):
 class MeanKnown(NamedTuple):
     """Mean of the elements that are not NaN: sum, and the number of NaN with a flag for one element that is none."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return None
-
-    @staticmethod
-    def neutral(loaded):
-        return (np.float64(-0.0), np.int64(0))
+    accumulator = staticmethod(adding.in_pairs)
+    neutral = staticmethod(known_nothing)
 
     @staticmethod
     def seed(red, v, at):
@@ -164,13 +118,8 @@ class MeanKnown(NamedTuple):
 class MeanKnownOver(NamedTuple):
     """MeanKnown with a divisor of the user's, from which nothing is taken off."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return None
-
-    @staticmethod
-    def neutral(loaded):
-        return (np.float64(-0.0), np.int64(0))
+    accumulator = staticmethod(adding.in_pairs)
+    neutral = staticmethod(known_nothing)
 
     @staticmethod
     def seed(red, v, at):
@@ -192,13 +141,8 @@ class MeanKnownOver(NamedTuple):
 class KnownDivisor(NamedTuple):
     """What MeanKnown divides by, as a result of its own: gradients divide by it, too."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return np.dtype(np.int64)
-
-    @staticmethod
-    def neutral(loaded):
-        return np.int64(0)
+    accumulator = staticmethod(adding.in_int64)
+    neutral = staticmethod(adding.zero_int64)
 
     @staticmethod
     def seed(red, v, at):

@@ -34,6 +34,7 @@ SHARED = (
     exact.round_exact,
     integer_means.shift_of,
     integer_means.nearest_even,
+    integer_means.half_to_even,
     means.known_one,
     means.known_both,
     means.known_divisor,
