@@ -139,6 +139,8 @@ def _more_operators() -> tuple[Case, ...]:
         rows += [Case(op, 2, 2, 0, t, "channels_last", NHWC, **more), Case(op, None, None, 0, t, shape=WHOLE, **more)]
     for p, t in product((1.0, 3.0, float("inf")), ("float32", "float64")):
         rows += [Case("lp", 3, 2, 1, t, options=(p,)), Case("lp", None, None, 0, t, shape=WHOLE, options=(p,))]
+    for window, more in ((3, {}), (13, {}), (2, {"layout": "channels_last", "shape": NHWC}), (None, {"shape": WHOLE})):
+        rows.append(Case("lp", window, None if window is None else 2, dtype="float16", options=(100.0,), **more))
     for op, t in product(("sum", "min"), ("int8", "int64", "uint64", "bfloat16", "float64")):
         rows += [Case(op, 2, 2, dtype=t), Case(op, None, None, dtype=t, shape=WHOLE)]
     rows += [Case(op, 2, 2, dtype=t) for op in ("any", "all") for t in ("bool", "float32", "float16")]

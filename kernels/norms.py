@@ -161,6 +161,43 @@ class NormAny(NamedTuple):
         return r
 
 
+class NormScaled(NamedTuple):
+    """NormAny where powers may leave float64: the largest |x|, and the sum of the powers of |x| over it."""
+
+    p: float
+
+    accumulator = staticmethod(adding.in_pairs)
+
+    @staticmethod
+    def neutral(loaded):
+        return (np.float64(0.0), np.float64(0.0))
+
+    @staticmethod
+    def seed(red, v, at):
+        return (abs(np.float64(v)), np.float64(1.0))
+
+    @staticmethod
+    def combine(red, a, b):
+        if a[0] > b[0]:
+            return (a[0], a[1] + b[1] * (b[0] / a[0]) ** np.float64(red.p))
+        if a[0] < b[0]:
+            return (b[0], b[1] + a[1] * (a[0] / b[0]) ** np.float64(red.p))
+        return (a[0] if a[0] == b[0] else np.float64(np.nan), a[1] + b[1])  # both are 0, or inf, or there is a NaN
+
+    @staticmethod
+    def finish(red, acc, count):
+        return acc[0] * acc[1] ** (1.0 / np.float64(red.p))
+
+
+# Elements lie between 2**-n and 2**n; those of float64 that somebody is likely to raise to a power.
+REACH = {"float16": 24, "bfloat16": 133, "float32": 149, "float64": 125}
+
+
+def in_range(p, dtype):
+    """Whether powers of the elements, and the sum of many, are normal numbers of float64."""
+    return p * REACH.get(dtype.name, 8 * dtype.itemsize) < 1000
+
+
 def norm_reducer(wanted):
     """The row for "lp": the cheapest accumulator that neither overflows nor loses accuracy."""
     (p,) = wanted.options
@@ -171,7 +208,7 @@ def norm_reducer(wanted):
     if p == np.inf:
         return NormMost() if narrow else NormMostWide()
     if p not in (1.0, 2.0):
-        return NormAny(p)
+        return NormAny(p) if in_range(p, dtype) else NormScaled(p)
     one = p == 1.0
     if dtype.kind in "biu":
         # Integers whose sum float32 holds exactly.

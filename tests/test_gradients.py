@@ -372,6 +372,16 @@ def test_indices_of_no_windows(backend):
     np.testing.assert_array_equal(backend.to_numpy(got), np.zeros((2, 3, 4), np.float32))
 
 
+@pytest.mark.parametrize(
+    ("dtype", "p", "size"), [("float16", 100, 60000), ("float32", 50, 1e-30), ("float32", 9, 1e35)]
+)
+def test_norms_whose_powers_leave_float64(backend, dtype, p, size):
+    """Four equal elements share equally, however large or small their powers are."""
+    x = np.full((2, 4), size, dtype) * np.array([[1], [-1]], dtype)
+    got = gp.lp_pool1d_backward(backend.array(np.ones((2, 1), dtype)), backend.array(x), p, 4)
+    np.testing.assert_allclose(backend.to_numpy(got), np.sign(x) * 4.0 ** (1 / p - 1), rtol=1e-3 if p == 100 else 1e-5)
+
+
 def test_a_wider_result_dtype(backend):
     """grad_output has the result's dtype, the gradient x's."""
     x = np.arange(16, dtype=np.float16).reshape(4, 4)
