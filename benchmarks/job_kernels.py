@@ -49,7 +49,9 @@ def _average(
     geometry = (3, 2, 1, dilation)
     request = average.avg_window("avg", 2, geometry, False, include, override, None, "channels_first", nan)
     operands = [Operand(case.small, dtype), Operand(case.shape, dtype)]
-    return Job(request, kind_of(request), ("g", "x"), plan_gradient), operands
+    if nan == "omit":
+        operands.append(Operand(case.small, accumulator(dtype)))
+    return Job(request, kind_of(request), ("g", "x", "divisors")[: len(operands)], plan_gradient), operands
 
 
 def _sum(case: JobCase, dtype: np.dtype) -> tuple[Job, list[Operand]]:

@@ -27,6 +27,7 @@ from gpupool.backends.cuda_choose import Launch, Places, outputs, planned
 from gpupool.backends.cuda_jobs import Launched
 from gpupool.geometry import contiguous_strides, out_order
 from gpupool.kernels.cuda.compile import Kernel, cubin, short
+from gpupool.operators import DIVISORS, operator_of
 from gpupool.plan import Plan, make_plan
 from gpupool.request import Request
 
@@ -42,7 +43,7 @@ class Case(NamedTuple):
     layout: str = "channels_first"
     shape: tuple[int, ...] = (32, 64, 112, 112)
     out_dtype: str | None = None
-    indices: bool = False
+    indices: bool | str = False  # True, or "offsets"
     positions: bool = False  # those alone, as where values and positions are laid out differently
     odd: bool = False  # a view that is not aligned for vectors
     nan_policy: str = "propagate"
@@ -87,6 +88,7 @@ def _cases() -> tuple[Case, ...]:
         Case("max", 3, 2, 2, indices=True, dilation=2),
         Case("max", 2, 2, positions=True),
     ]
+    rows += _offsets()
     rows += [
         Case(op, None, None, dtype=t, output_size=7, shape=(64, 256, 40, 40), indices=i)
         for op, t, i in (
@@ -114,6 +116,19 @@ def _cases() -> tuple[Case, ...]:
     return tuple(rows)
 
 
+def _offsets() -> list[Case]:
+    """Numbers of taps in place of positions: of one byte and of two, in a tile, by the point kernel, those alone."""
+    given: dict[str, Any] = {"indices": "offsets"}
+    rows = [Case("max", k, 2, p, t, **given) for k, p in ((2, 0), (3, 1)) for t in ("float32", "float16", "uint8")]
+    rows += [Case("max", 3, 1, 1, **given), Case("min", 3, 2, 1, **given), Case("max", 17, 2, 8, **given)]
+    rows += [Case("max", 3, 2, 2, dilation=2, **given), Case("max", 3, 2, 1, nan_policy="omit", **given)]
+    rows += [
+        Case("max", 3, 2, 1, "float32", "channels_last", NHWC, **given),
+        Case("max", 2, 2, positions=True, **given),
+    ]
+    return [*rows, Case("max", (3, 3, 3), (2, 2, 2), 1, shape=(2, 32, 32, 64, 64), **given)]
+
+
 def _more_operators() -> tuple[Case, ...]:
     """The operators beside max and avg: a tile, an edge, channels last, whole planes, any window; NaN omitted."""
     rows = []
@@ -124,11 +139,16 @@ def _more_operators() -> tuple[Case, ...]:
         rows += [Case(op, 2, 2, 0, t, "channels_last", NHWC, **more), Case(op, None, None, 0, t, shape=WHOLE, **more)]
     for p, t in product((1.0, 3.0, float("inf")), ("float32", "float64")):
         rows += [Case("lp", 3, 2, 1, t, options=(p,)), Case("lp", None, None, 0, t, shape=WHOLE, options=(p,))]
+    for window, more in ((3, {}), (13, {}), (2, {"layout": "channels_last", "shape": NHWC}), (None, {"shape": WHOLE})):
+        rows.append(Case("lp", window, None if window is None else 2, dtype="float16", options=(100.0,), **more))
     for op, t in product(("sum", "min"), ("int8", "int64", "uint64", "bfloat16", "float64")):
         rows += [Case(op, 2, 2, dtype=t), Case(op, None, None, dtype=t, shape=WHOLE)]
     rows += [Case(op, 2, 2, dtype=t) for op in ("any", "all") for t in ("bool", "float32", "float16")]
     for op, t in product(("max", "min", "avg", "sum"), ("float32", "float16")):
         rows += [Case(op, 3, 2, 1, t, nan_policy="omit"), Case(op, None, None, 0, t, shape=WHOLE, nan_policy="omit")]
+    for t, acc in (("float32", None), ("float16", "float32"), ("float64", None)):
+        more = {"out_dtype": acc, "nan_policy": "omit"}
+        rows += [Case(DIVISORS, 3, 2, 1, t, **more), Case(DIVISORS, None, None, 0, t, shape=WHOLE, **more)]
     rows += [Case(op, 3, 2, 1, indices=True, nan_policy=n) for op in ("max", "min") for n in ("propagate", "omit")]
     for t in ("float32", "float16", "uint8", "int64"):
         rows += [
@@ -172,6 +192,8 @@ BUDGETS = (
     Budget(Case("max", 3, 1, 1, "float16"), 24),
     Budget(Case("max", 2, 2, indices=True), 41),
     Budget(Case("max", 3, 2, 1, indices=True), 100),
+    Budget(Case("max", 2, 2, indices="offsets"), 38),
+    Budget(Case("max", 3, 2, 1, indices="offsets"), 84),
     Budget(Case("max", 2, 2, 0, "float32", "channels_last", NHWC), 30),
     Budget(Case("max", 2, 2, 0, "float16", "channels_last", NHWC), 25),
     Budget(Case("max", 2, 2, 0, "uint8", "channels_last", NHWC), 16),
@@ -202,7 +224,8 @@ def time_for(case: Case) -> float:
     """Instructions per output that an H200 has time for while it moves the input and the results once."""
     plan = plan_of(case)
     results = math.prod(plan.out_shape)
-    written = (0 if case.positions else plan.out_dtype.itemsize) + 8 * (case.indices or case.positions)
+    written = 0 if case.positions else plan.out_dtype.itemsize
+    written += plan.where_dtype.itemsize if plan.request.indices else 0
     return INSTRUCTIONS_PER_BYTE * (math.prod(case.shape) * plan.dtype.itemsize / results + written)
 
 
@@ -256,7 +279,7 @@ def executed(launch: Launch, m: Machine) -> int:
 def row(case: Case, launch: Launch, cc: int, folder: Path | None) -> tuple[dict[str, Any], Machine]:
     """One line of the report, and the machine code that it describes."""
     about = {
-        "op": case.op, "window": case.window, "stride": case.stride, "padding": case.padding,
+        "op": operator_of(case.op).name, "window": case.window, "stride": case.stride, "padding": case.padding,
         "dilation": case.dilation, "dtype": case.dtype, "layout": case.layout, "time_for": round(time_for(case), 1),
     }  # fmt: skip
     return line(about, launch.kernel, outputs_per_thread(launch), lambda m: executed(launch, m), cc, folder)

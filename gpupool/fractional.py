@@ -22,14 +22,12 @@ def lengths(job: Job, n: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, .
     """The result's lengths: `output_size`, or else `output_ratio` of the input's, cut off."""
     size, ratio = job.extra
     if size is not None:
-        return per_axis("output_size", size, axes, 1)
+        return per_axis("output_size", size, axes, 0)
     found = []
     for a, length, one in zip(axes, n, ratios(ratio, axes), strict=True):
         if not 0 < one < 1:
             raise ValueError(f"output_ratio must lie between 0 and 1, both excluded, got {one} for axis {a}")
         found.append(int(length * one))
-        if found[-1] < 1:
-            raise ValueError(f"output_ratio {one} leaves nothing of axis {a} of length {length}")
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .dtypes import is_float
 from .jobs import INT64, Job, JobPlan, Operand, check_operand
-from .operators import operator_of
+from .operators import DIVISORS, operator_of
 from .plan import MOST_TAPS, Plan, make_plan, offset_dtype
 from .request import OFFSETS, Request, fail
 
@@ -72,15 +72,25 @@ def offsets_exist(request: Request) -> bool:
 
 
 @functools.lru_cache(1024)
-def positions_request(request: Request, shape: tuple[int, ...], dtype: np.dtype) -> Request:
+def few_taps(request: Request, shape: tuple[int, ...], dtype: np.dtype) -> bool:
+    """Whether the numbers of a window's taps are small."""
+    return math.prod(a.k for a in make_plan(request, shape, dtype).pooled) <= MOST_TAPS
+
+
+def positions_request(request: Request, grad: Any, x: Any) -> Request:  # noqa: ARG001 (one signature for all of them)
     """The pooling that says which elements were chosen, in as few bytes as it can."""
-    taps = math.prod(a.k for a in make_plan(request, shape, dtype).pooled)
-    return request._replace(indices=OFFSETS) if offsets_exist(request) and taps <= MOST_TAPS else request
+    few = offsets_exist(request) and few_taps(request, x.shape, x.dtype)
+    return request._replace(indices=OFFSETS) if few else request
 
 
 def norms_request(request: Request, grad: Any, x: Any) -> Request:
     """The pooling that gives the norms again, in the type in which gradients are added."""
     return request._replace(dtype=accumulator(grad.dtype, x.dtype).name)
+
+
+def divisors_request(request: Request, grad: Any, x: Any) -> Request | None:
+    """The pooling that gives what means without NaN were divided by, in the type in which gradients are added."""
+    return norms_request(request, grad, x)._replace(op=DIVISORS) if operator_of(request.op).divides else None
 
 
 def exponent_of(plan: JobPlan) -> float:

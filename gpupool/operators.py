@@ -125,14 +125,22 @@ OPERATORS = {
 }  # fmt: skip
 
 
+# No operator of the table, but what gradients of means that omit NaN need of x: what each window was divided by.
+DIVISORS = Operator(
+    "divisors", "what means that omit NaN are divided by", (), means.divisor_reducer, FLOATING, divides=True,
+    dtype=True, nan_policy=True,
+)  # fmt: skip
+
+
 def public_names() -> tuple[str, ...]:
     """The functions of all operators: every family in one, two and three dimensions."""
     return tuple(f"{family}{n}d" for row in OPERATORS.values() for family in row.families for n in (1, 2, 3))
 
 
 def operator_of(op: Any) -> Operator:
-    """The row of a request's operator."""
-    row = OPERATORS.get(op) if isinstance(op, str) else getattr(op, "operator", None)  # a name, or a user's Reducer
+    """The row of a request's operator: a name, a user's Reducer, or the row itself."""
+    row = OPERATORS.get(op) if isinstance(op, str) else getattr(op, "operator", None)
+    row = op if isinstance(op, Operator) else row
     if row is None:
         raise ValueError(f"op must be one of {tuple(OPERATORS)}, got {op!r}")
     return row

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import adding
 from .exact import mean_exact, round_exact, split_signed, split_unsigned
 
 
@@ -27,8 +28,25 @@ def nearest_even(v):
     return np.int32((np.float32(v) + np.float32(12582912.0)) - np.float32(12582912.0))
 
 
+def half_to_even(kind, acc, count):
+    """acc / count rounded, in integers of this kind throughout where the divisor is a power of two: fuller vectors."""
+    shift = shift_of(count)
+    if shift < 0:
+        return kind(nearest_even(np.float32(acc) / np.float32(count)))
+    less = kind((1 << shift >> 1) - 1) if shift > 0 else kind(0)
+    odd = kind(kind(acc >> shift) & kind(1)) if shift > 0 else kind(0)
+    return kind(kind(kind(acc + less) + odd) >> shift)
+
+
+def divided(red, acc, count):
+    """Finish by one float32 division."""
+    return np.float32(acc) / np.float32(count)
+
+
 class MeanInt16(NamedTuple):
     """Mean of bytes: exact int16 sum below 2**15, one float32 division."""
+
+    finish = staticmethod(divided)
 
     @staticmethod
     def accumulator(loaded):
@@ -46,13 +64,11 @@ class MeanInt16(NamedTuple):
     def combine(red, a, b):
         return np.int16(a + b)
 
-    @staticmethod
-    def finish(red, acc, count):
-        return np.float32(acc) / np.float32(count)
-
 
 class MeanInt32(NamedTuple):
     """Mean of short integers: exact int32 sum below 2**23, one float32 division."""
+
+    finish = staticmethod(divided)
 
     @staticmethod
     def accumulator(loaded):
@@ -70,10 +86,6 @@ class MeanInt32(NamedTuple):
     def combine(red, a, b):
         return np.int32(a + b)
 
-    @staticmethod
-    def finish(red, acc, count):
-        return np.float32(acc) / np.float32(count)
-
 
 class MeanInt16Rounded(NamedTuple):
     """MeanInt16 for an integer result: where the divisor is a power of two, shifts of 16 bits do."""
@@ -86,12 +98,7 @@ class MeanInt16Rounded(NamedTuple):
 
     @staticmethod
     def finish(red, acc, count):
-        shift = shift_of(count)
-        if shift < 0:
-            return np.int16(nearest_even(np.float32(acc) / np.float32(count)))
-        less = np.int16((1 << shift >> 1) - 1) if shift > 0 else np.int16(0)
-        odd = np.int16(np.int16(acc >> shift) & np.int16(1)) if shift > 0 else np.int16(0)
-        return np.int16(np.int16(np.int16(acc + less) + odd) >> shift)
+        return half_to_even(np.int16, acc, count)
 
 
 class MeanInt32Rounded(NamedTuple):
@@ -105,32 +112,16 @@ class MeanInt32Rounded(NamedTuple):
 
     @staticmethod
     def finish(red, acc, count):
-        shift = shift_of(count)
-        if shift < 0:
-            return nearest_even(np.float32(acc) / np.float32(count))
-        less = np.int32((1 << shift >> 1) - 1) if shift > 0 else np.int32(0)
-        odd = np.int32(np.int32(acc >> shift) & np.int32(1)) if shift > 0 else np.int32(0)
-        return np.int32(np.int32(np.int32(acc + less) + odd) >> shift)
+        return half_to_even(np.int32, acc, count)
 
 
 class MeanInt64(NamedTuple):
     """Mean of integers: exact int64 sum below 2**52, one float64 division."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return np.dtype(np.int64)
-
-    @staticmethod
-    def neutral(loaded):
-        return np.int64(0)
-
-    @staticmethod
-    def seed(red, v, at):
-        return np.int64(v)
-
-    @staticmethod
-    def combine(red, a, b):
-        return a + b
+    accumulator = staticmethod(adding.in_int64)
+    neutral = staticmethod(adding.zero_int64)
+    seed = staticmethod(adding.whole)
+    combine = staticmethod(adding.add)
 
     @staticmethod
     def finish(red, acc, count):
@@ -140,9 +131,7 @@ class MeanInt64(NamedTuple):
 class MeanExact(NamedTuple):
     """Mean of 64-bit integers, and of more integers than an int64 sum holds: the sum is kept in two halves."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return None
+    accumulator = staticmethod(adding.in_pairs)
 
     @staticmethod
     def neutral(loaded):
@@ -164,47 +153,24 @@ class MeanExact(NamedTuple):
 class MeanExactUnsigned(NamedTuple):
     """MeanExact of uint64."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return None
-
-    @staticmethod
-    def neutral(loaded):
-        return (np.int64(0), np.int64(0))
+    accumulator = staticmethod(MeanExact.accumulator)
+    neutral = staticmethod(MeanExact.neutral)
+    combine = staticmethod(MeanExact.combine)
+    finish = staticmethod(MeanExact.finish)
 
     @staticmethod
     def seed(red, v, at):
         return split_unsigned(v)
-
-    @staticmethod
-    def combine(red, a, b):
-        return (a[0] + b[0], a[1] + b[1])
-
-    @staticmethod
-    def finish(red, acc, count):
-        return mean_exact(acc, count)
 
 
 class MeanRounded(NamedTuple):
     """MeanExact for an integer result."""
 
     gives = "pair"
-
-    @staticmethod
-    def accumulator(loaded):
-        return None
-
-    @staticmethod
-    def neutral(loaded):
-        return (np.int64(0), np.int64(0))
-
-    @staticmethod
-    def seed(red, v, at):
-        return split_signed(v)
-
-    @staticmethod
-    def combine(red, a, b):
-        return (a[0] + b[0], a[1] + b[1])
+    accumulator = staticmethod(MeanExact.accumulator)
+    neutral = staticmethod(MeanExact.neutral)
+    seed = staticmethod(MeanExact.seed)
+    combine = staticmethod(MeanExact.combine)
 
     @staticmethod
     def finish(red, acc, count):
@@ -212,29 +178,14 @@ class MeanRounded(NamedTuple):
 
 
 class MeanRoundedUnsigned(NamedTuple):
-    """MeanExact of uint64 for an integer result."""
+    """MeanRounded of uint64."""
 
     gives = "pair"
-
-    @staticmethod
-    def accumulator(loaded):
-        return None
-
-    @staticmethod
-    def neutral(loaded):
-        return (np.int64(0), np.int64(0))
-
-    @staticmethod
-    def seed(red, v, at):
-        return split_unsigned(v)
-
-    @staticmethod
-    def combine(red, a, b):
-        return (a[0] + b[0], a[1] + b[1])
-
-    @staticmethod
-    def finish(red, acc, count):
-        return round_exact(acc, count)
+    accumulator = staticmethod(MeanExact.accumulator)
+    neutral = staticmethod(MeanExact.neutral)
+    seed = staticmethod(MeanExactUnsigned.seed)
+    combine = staticmethod(MeanExact.combine)
+    finish = staticmethod(MeanRounded.finish)
 
 
 def integer_mean_reducer(wanted):

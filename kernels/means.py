@@ -6,29 +6,40 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import adding
 from .integer_means import integer_mean_reducer
 
 KNOWN = 2**62  # beside a number of NaN: there is an element that is none
 
 
+def known_nothing(loaded):
+    """No element: a sum, and a number or a flag beside it."""
+    return (np.float64(-0.0), np.int64(0))
+
+
+def known_one(v):
+    """How an element counts: the flag, or as one NaN."""
+    return np.int64(KNOWN) if v == v else np.int64(1)
+
+
+def known_both(a, b):
+    """Two numbers of NaN with their flags."""
+    flag = (a | b) & np.int64(KNOWN)
+    return ((a & np.int64(KNOWN - 1)) + (b & np.int64(KNOWN - 1))) | flag
+
+
+def known_divisor(acc, count):
+    """What is left of a divisor without the NaN, 0 where there is nothing else."""
+    return np.int64(count) - (acc - np.int64(KNOWN)) if acc >= np.int64(KNOWN) else np.int64(0)
+
+
 class Mean(NamedTuple):
     """Mean in float32, for windows so small that its roundings do not add up."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return np.dtype(np.float32)
-
-    @staticmethod
-    def neutral(loaded):
-        return np.float32(-0.0)
-
-    @staticmethod
-    def seed(red, v, at):
-        return np.float32(v)
-
-    @staticmethod
-    def combine(red, a, b):
-        return a + b
+    accumulator = staticmethod(adding.in_float32)
+    neutral = staticmethod(adding.zero32)
+    seed = staticmethod(adding.single)
+    combine = staticmethod(adding.add)
 
     @staticmethod
     def finish(red, acc, count):
@@ -38,21 +49,10 @@ class Mean(NamedTuple):
 class MeanWide(NamedTuple):
     """Mean accumulated in float64: of float64, and exact enough for float32 and halves at any window size."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return np.dtype(np.float64)
-
-    @staticmethod
-    def neutral(loaded):
-        return np.float64(-0.0)
-
-    @staticmethod
-    def seed(red, v, at):
-        return np.float64(v)
-
-    @staticmethod
-    def combine(red, a, b):
-        return a + b
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
+    seed = staticmethod(adding.double)
+    combine = staticmethod(adding.add)
 
     @staticmethod
     def finish(red, acc, count):
@@ -65,21 +65,10 @@ class MeanNarrowed(NamedTuple):
     Dividing eight float64 takes 16 cycles, which is more than all the rest of a 3x3 mean.
     """
 
-    @staticmethod
-    def accumulator(loaded):
-        return np.dtype(np.float64)
-
-    @staticmethod
-    def neutral(loaded):
-        return np.float64(-0.0)
-
-    @staticmethod
-    def seed(red, v, at):
-        return np.float64(v)
-
-    @staticmethod
-    def combine(red, a, b):
-        return a + b
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
+    seed = staticmethod(adding.double)
+    combine = staticmethod(adding.add)
 
     @staticmethod
     def finish(red, acc, count):
@@ -89,24 +78,10 @@ class MeanNarrowed(NamedTuple):
 class MeanCompensated(NamedTuple):
     """Mean in float32 with the rounding errors summed beside it (Knuth's two-sum): no float64 on GPUs that lack it."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return None
-
-    @staticmethod
-    def neutral(loaded):
-        return (np.float32(-0.0), np.float32(-0.0))
-
-    @staticmethod
-    def seed(red, v, at):
-        return (np.float32(v), np.float32(-0.0))  # not 0.0: compilers drop the addition of -0.0
-
-    @staticmethod
-    def combine(red, a, b):
-        s = a[0] + b[0]
-        t = s - a[0]
-        e = (a[0] - (s - t)) + (b[0] - t)
-        return (s, e + (a[1] + b[1]))
+    accumulator = staticmethod(adding.in_pairs)
+    neutral = staticmethod(adding.zero_pair)
+    seed = staticmethod(adding.compensated)
+    combine = staticmethod(adding.two_sum)
 
     @staticmethod
     def finish(red, acc, count):
@@ -118,44 +93,33 @@ class MeanCompensated(NamedTuple):
 class MeanKnown(NamedTuple):
     """Mean of the elements that are not NaN: sum, and the number of NaN with a flag for one element that is none."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return None
-
-    @staticmethod
-    def neutral(loaded):
-        return (np.float64(-0.0), np.int64(0))
+    accumulator = staticmethod(adding.in_pairs)
+    neutral = staticmethod(known_nothing)
 
     @staticmethod
     def seed(red, v, at):
-        return (np.float64(v), np.int64(KNOWN)) if v == v else (np.float64(-0.0), np.int64(1))
+        return (np.float64(v) if v == v else np.float64(-0.0), known_one(v))
 
     @staticmethod
     def combine(red, a, b):
-        known = (a[1] | b[1]) & np.int64(KNOWN)
-        return (a[0] + b[0], ((a[1] & np.int64(KNOWN - 1)) + (b[1] & np.int64(KNOWN - 1))) | known)
+        return (a[0] + b[0], known_both(a[1], b[1]))
 
     @staticmethod
     def finish(red, acc, count):
         if acc[1] < np.int64(KNOWN):
             return np.float64(np.nan)
-        return acc[0] / np.float64(np.int64(count) - (acc[1] - np.int64(KNOWN)))
+        return acc[0] / np.float64(known_divisor(acc[1], count))
 
     @staticmethod
     def share(red, acc, count):
-        return np.int64(count) - (acc[1] - np.int64(KNOWN)) if acc[1] >= np.int64(KNOWN) else np.int64(0)
+        return known_divisor(acc[1], count)
 
 
 class MeanKnownOver(NamedTuple):
     """MeanKnown with a divisor of the user's, from which nothing is taken off."""
 
-    @staticmethod
-    def accumulator(loaded):
-        return None
-
-    @staticmethod
-    def neutral(loaded):
-        return (np.float64(-0.0), np.int64(0))
+    accumulator = staticmethod(adding.in_pairs)
+    neutral = staticmethod(known_nothing)
 
     @staticmethod
     def seed(red, v, at):
@@ -172,6 +136,43 @@ class MeanKnownOver(NamedTuple):
     @staticmethod
     def share(red, acc, count):
         return np.int64(count) if acc[1] > 0 else np.int64(0)
+
+
+class KnownDivisor(NamedTuple):
+    """What MeanKnown divides by, as a result of its own: gradients divide by it, too."""
+
+    accumulator = staticmethod(adding.in_int64)
+    neutral = staticmethod(adding.zero_int64)
+
+    @staticmethod
+    def seed(red, v, at):
+        return known_one(v)
+
+    @staticmethod
+    def combine(red, a, b):
+        return known_both(a, b)
+
+    @staticmethod
+    def finish(red, acc, count):
+        return np.float64(known_divisor(acc, count))
+
+
+class KnownDivisorOver(NamedTuple):
+    """The same of MeanKnownOver."""
+
+    accumulator = staticmethod(KnownDivisor.accumulator)
+    neutral = staticmethod(KnownDivisor.neutral)
+    seed = staticmethod(KnownDivisor.seed)
+    combine = staticmethod(KnownDivisor.combine)
+
+    @staticmethod
+    def finish(red, acc, count):
+        return np.float64(count) if acc >= np.int64(KNOWN) else np.float64(0.0)
+
+
+def divisor_reducer(wanted):
+    """The row for the divisors of means that omit NaN."""
+    return KnownDivisorOver() if wanted.override else KnownDivisor()
 
 
 def mean_reducer(wanted):

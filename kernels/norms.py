@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import adding
 from .extremes import larger, whole
-from .sums import add, in_float32, in_float64, in_pairs, total, total_of_pair, two_sum, zero32, zero64, zero_pair
 
 
 def size32(red, v, at):
@@ -55,67 +55,67 @@ def root_of_pair(red, acc, count):
 class Norm1(NamedTuple):
     """Sum of |x| in float32."""
 
-    accumulator = staticmethod(in_float32)
-    neutral = staticmethod(zero32)
+    accumulator = staticmethod(adding.in_float32)
+    neutral = staticmethod(adding.zero32)
     seed = staticmethod(size32)
-    combine = staticmethod(add)
-    finish = staticmethod(total)
+    combine = staticmethod(adding.add)
+    finish = staticmethod(adding.total)
 
 
 class Norm1Wide(NamedTuple):
     """Sum of |x| in float64."""
 
-    accumulator = staticmethod(in_float64)
-    neutral = staticmethod(zero64)
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
     seed = staticmethod(size64)
-    combine = staticmethod(add)
-    finish = staticmethod(total)
+    combine = staticmethod(adding.add)
+    finish = staticmethod(adding.total)
 
 
 class Norm1Compensated(NamedTuple):
     """Sum of |x| in float32 with its rounding errors beside it."""
 
-    accumulator = staticmethod(in_pairs)
-    neutral = staticmethod(zero_pair)
+    accumulator = staticmethod(adding.in_pairs)
+    neutral = staticmethod(adding.zero_pair)
     seed = staticmethod(size_pair)
-    combine = staticmethod(two_sum)
-    finish = staticmethod(total_of_pair)
+    combine = staticmethod(adding.two_sum)
+    finish = staticmethod(adding.total_of_pair)
 
 
 class Norm2(NamedTuple):
     """Root of the sum of squares in float32, whose range holds the squares of float16."""
 
-    accumulator = staticmethod(in_float32)
-    neutral = staticmethod(zero32)
+    accumulator = staticmethod(adding.in_float32)
+    neutral = staticmethod(adding.zero32)
     seed = staticmethod(square32)
-    combine = staticmethod(add)
+    combine = staticmethod(adding.add)
     finish = staticmethod(root)
 
 
 class Norm2Wide(NamedTuple):
     """Root of the sum of squares in float64, whose range holds the squares of float32 and bfloat16."""
 
-    accumulator = staticmethod(in_float64)
-    neutral = staticmethod(zero64)
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
     seed = staticmethod(square64)
-    combine = staticmethod(add)
+    combine = staticmethod(adding.add)
     finish = staticmethod(root)
 
 
 class Norm2Compensated(NamedTuple):
     """Norm2 with its rounding errors beside it."""
 
-    accumulator = staticmethod(in_pairs)
-    neutral = staticmethod(zero_pair)
+    accumulator = staticmethod(adding.in_pairs)
+    neutral = staticmethod(adding.zero_pair)
     seed = staticmethod(square_pair)
-    combine = staticmethod(two_sum)
+    combine = staticmethod(adding.two_sum)
     finish = staticmethod(root_of_pair)
 
 
 class NormMost(NamedTuple):
     """p = inf: the largest |x|, in float32."""
 
-    accumulator = staticmethod(in_float32)
+    accumulator = staticmethod(adding.in_float32)
     seed = staticmethod(size32)
     combine = staticmethod(larger)
     finish = staticmethod(whole)
@@ -128,7 +128,7 @@ class NormMost(NamedTuple):
 class NormMostWide(NamedTuple):
     """p = inf: the largest |x|, in float64."""
 
-    accumulator = staticmethod(in_float64)
+    accumulator = staticmethod(adding.in_float64)
     seed = staticmethod(size64)
     combine = staticmethod(larger)
     finish = staticmethod(whole)
@@ -143,9 +143,9 @@ class NormAny(NamedTuple):
 
     p: float
 
-    accumulator = staticmethod(in_float64)
-    neutral = staticmethod(zero64)
-    combine = staticmethod(add)
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
+    combine = staticmethod(adding.add)
 
     @staticmethod
     def seed(red, v, at):
@@ -161,6 +161,43 @@ class NormAny(NamedTuple):
         return r
 
 
+class NormScaled(NamedTuple):
+    """NormAny where powers may leave float64: the largest |x|, and the sum of the powers of |x| over it."""
+
+    p: float
+
+    accumulator = staticmethod(adding.in_pairs)
+
+    @staticmethod
+    def neutral(loaded):
+        return (np.float64(0.0), np.float64(0.0))
+
+    @staticmethod
+    def seed(red, v, at):
+        return (abs(np.float64(v)), np.float64(1.0))
+
+    @staticmethod
+    def combine(red, a, b):
+        if a[0] > b[0]:
+            return (a[0], a[1] + b[1] * (b[0] / a[0]) ** np.float64(red.p))
+        if a[0] < b[0]:
+            return (b[0], b[1] + a[1] * (a[0] / b[0]) ** np.float64(red.p))
+        return (a[0] if a[0] == b[0] else np.float64(np.nan), a[1] + b[1])  # both are 0, or inf, or there is a NaN
+
+    @staticmethod
+    def finish(red, acc, count):
+        return acc[0] * acc[1] ** (1.0 / np.float64(red.p))
+
+
+# Elements lie between 2**-n and 2**n; those of float64 that somebody is likely to raise to a power.
+REACH = {"float16": 24, "bfloat16": 133, "float32": 149, "float64": 125}
+
+
+def in_range(p, dtype):
+    """Whether powers of the elements, and the sum of many, are normal numbers of float64."""
+    return p * REACH.get(dtype.name, 8 * dtype.itemsize) < 1000
+
+
 def norm_reducer(wanted):
     """The row for "lp": the cheapest accumulator that neither overflows nor loses accuracy."""
     (p,) = wanted.options
@@ -171,7 +208,7 @@ def norm_reducer(wanted):
     if p == np.inf:
         return NormMost() if narrow else NormMostWide()
     if p not in (1.0, 2.0):
-        return NormAny(p)
+        return NormAny(p) if in_range(p, dtype) else NormScaled(p)
     one = p == 1.0
     if dtype.kind in "biu":
         # Integers whose sum float32 holds exactly.

@@ -114,6 +114,16 @@ def values():
         yield row(f"{op}-whole-{dtype}", f"global_{op}_pool2d", (1, 20, 30), dtype, data="positive")
     for dtype, p in product(("float16", "bfloat16"), (1, 2, 3, float("inf"))):
         yield row(f"lp-{p}-large-{dtype}", "lp_pool1d", (8,), dtype, data="constant:30000", norm_type=p, kernel_size=2)
+    for dtype, p, size in (
+        ("float16", 100, 60000), ("float16", 41.5, 6e-8), ("float16", 64, 60000), ("bfloat16", 50, 1e-30),
+        ("float32", 50, 1e30), ("float32", 9, 1e-38), ("float64", 300, 1e9), ("int64", 20, -(2**62)),
+        ("int16", 70, 30000),
+    ):  # fmt: skip
+        yield row(f"lp-{p}-far-{dtype}", "lp_pool1d", (8,), dtype, data=f"constant:{size}", norm_type=p, kernel_size=4)
+    for dtype, data in product(("float16", "float32", "float64"), ("special", "signed_zeros", "subnormal", "random")):
+        where = {"norm_type": 77.5, "kernel_size": 3, "stride": 2, "padding": 1}
+        yield row(f"lp-77.5-{data}-{dtype}", "lp_pool2d", (2, 5, 6), dtype, data=data, **where)
+    yield row("lp-77.5-whole", "global_lp_pool2d", (2, 9, 8), norm_type=77.5)
     for p, dtype in product((1, 2, 0.5, 3, float("inf")), ("float32", "int32", "float64")):
         yield row(f"lp-{p}-{dtype}", "lp_pool2d", (4, 6), dtype, norm_type=p, kernel_size=2)
     yield row("lp-float32-squares", "lp_pool1d", (6,), data="constant:1e30", norm_type=2, kernel_size=3)

@@ -364,6 +364,24 @@ def test_empty(backend):
     assert tuple(got.shape) == (0, 4, 4)
 
 
+def test_indices_of_no_windows(backend):
+    """Adaptive pooling to nothing: indices without an element are no wrong ones."""
+    x, grad = backend.array(np.ones((2, 3, 4), np.float32)), backend.array(np.ones((2, 0, 2), np.float32))
+    indices = backend.array(np.ones((2, 0, 2), np.int64))
+    got = gp.adaptive_max_pool2d_backward(grad, x, (0, 2), indices=indices)
+    np.testing.assert_array_equal(backend.to_numpy(got), np.zeros((2, 3, 4), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "p", "size"), [("float16", 100, 60000), ("float32", 50, 1e-30), ("float32", 9, 1e35)]
+)
+def test_norms_whose_powers_leave_float64(backend, dtype, p, size):
+    """Four equal elements share equally, however large or small their powers are."""
+    x = np.full((2, 4), size, dtype) * np.array([[1], [-1]], dtype)
+    got = gp.lp_pool1d_backward(backend.array(np.ones((2, 1), dtype)), backend.array(x), p, 4)
+    np.testing.assert_allclose(backend.to_numpy(got), np.sign(x) * 4.0 ** (1 / p - 1), rtol=1e-3 if p == 100 else 1e-5)
+
+
 def test_a_wider_result_dtype(backend):
     """grad_output has the result's dtype, the gradient x's."""
     x = np.arange(16, dtype=np.float16).reshape(4, 4)

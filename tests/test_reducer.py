@@ -206,6 +206,13 @@ def test_refused_when_compiled(backend, role):
     assert (backend.to_numpy(out) == 7).all()
 
 
+def test_refused_by_the_first_steps_of_the_compiler(backend):
+    """What is not even read: an error of the same kind."""
+    reducer = gp.Reducer("shown", lambda v: float(f"{v:.3f}"), add, as_it_is)
+    with pytest.raises(TypeError, match=r"^pool: reducer 'shown': seed does not compile: .*f-string"):
+        gp.pool(backend.array(np.ones((2, 4))), reducer, 2, axes=1)
+
+
 def test_refused_in_pool(backend):
     x = backend.array(np.ones((2, 4)))
     with pytest.raises(TypeError, match="op must be a string or a Reducer"):

@@ -89,6 +89,17 @@ def test_results_are_the_simulators_arrays(backend):
     assert tuple(empty.shape) == (0, 2, 3)
 
 
+def test_gradients_of_whole_planes_count_nan_together(backend, launches):
+    """What a plane's mean was divided by is found by a group of threads, as the mean itself."""
+    x = np.where(X % 5 == 0, np.float32(np.nan), X)
+    grad = np.array([[[12.0]], [[24.0]]], np.float32)
+    got = gp.global_avg_pool2d_backward(backend.array(grad), backend.array(x), nan_policy="omit")
+    known = np.isfinite(x)
+    want = np.where(known, grad / known.sum((1, 2), keepdims=True, dtype=np.float32), np.float32(0))
+    np.testing.assert_array_equal(backend.to_numpy(got), want)
+    assert [name for _, name in launches] == ["plane", "divide_known", "gather_known"]
+
+
 def test_an_empty_result_launches_nothing(backend, launches):
     for function, arguments in CALLS.items():
         getattr(gp, function)(backend.array(X[:0]), **arguments)

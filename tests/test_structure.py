@@ -49,6 +49,7 @@ LAYERS = [
         "gpupool.kernels.reducers",
         "gpupool.kernels.extremes",
         "gpupool.kernels.means",
+        "gpupool.kernels.adding",
         "gpupool.kernels.integer_means",
         "gpupool.kernels.exact",
         "gpupool.kernels.norms",

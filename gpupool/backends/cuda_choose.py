@@ -199,7 +199,8 @@ def launches(op: Operator, g: Geometry, offset_bits: int, places: Places) -> lis
 
 def _kernel(op: Operator, engine: Any, bits: int, offset_bits: int, constants: tuple, label: str = "") -> Kernel:
     if op.places:
-        constants, label = (*constants, *op.places), "_".join(filter(None, (label, "offsets")))
+        word = "offsets" if op.where_item == 1 else f"offsets{8 * op.where_item}"
+        constants, label = (*constants, *op.places), "_".join(filter(None, (label, word)))
     return Kernel(
         engine, op.red, op.x_codec, op.y_codec, op.x_type, op.y_type, bits, max(bits, offset_bits), constants,
         THREADS, label, op.rule,

@@ -9,8 +9,7 @@ from gpupool.backends.cuda_gradients import Scratch, Steps, known_windows, run_f
 from gpupool.backends.cuda_jobs import Stage, make_axes
 from gpupool.gradients import accumulator
 from gpupool.jobs import JobPlan
-from gpupool.kernels.cuda.known import gather_known, share_known
-from gpupool.plan import choose
+from gpupool.kernels.cuda.known import divide_known, gather_known
 
 
 def run_both(call: Any, stream: int, addresses: list[int]) -> None:
@@ -20,16 +19,15 @@ def run_both(call: Any, stream: int, addresses: list[int]) -> None:
 
 
 def known(plan: JobPlan) -> Steps:
-    """What each window gives, if operators divide, and then what elements get: grad_output, x, the result, shares."""
-    grad, x = plan.dtypes
+    """What elements get; before, where operators divide, what each window gives by its divisor, the third operand."""
+    grad, x = plan.dtypes[:2]
     acc = accumulator(grad, x)
-    red = choose(plan.forward, wide=False)[0]
     dilated = any(a.d > 1 for a in make_axes(plan))
     constants = (("ACC", acc.type), ("AVERAGES", False), ("DILATED", dilated), *known_windows(plan))
-    if not hasattr(red, "share"):
+    if len(plan.dtypes) == 2:
         return Steps([Stage(gather_known, (0, 1, 2), 1, "x", constants, (grad, x))], [], run_first)
-    divide = Stage(share_known, (0, 1, 3), 1, "y", (("ACC", acc.type),), (x, grad), red=red)
-    gather = Stage(gather_known, (3, 1, 2), 1, "x", constants, (acc, x))
+    divide = Stage(divide_known, (0, 2, 4), 1, "y", (("ACC", acc.type),), (grad, acc))
+    gather = Stage(gather_known, (4, 1, 3), 1, "x", constants, (acc, x))
     return Steps([divide, gather], [Scratch(plan.forward.out_shape, acc, "y")], run_both)
 
 

@@ -6,6 +6,7 @@ hands in waits for the GPU; while a graph is captured it cannot, and indices out
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,11 +27,17 @@ from gpupool.backends.cuda_jobs import (
 from gpupool.backends.cuda_launch import SIMULATED
 from gpupool.dtypes import is_float
 from gpupool.geometry import contiguous_strides, lowest, memory_order, span
-from gpupool.gradients import norms_request, positions_request
+from gpupool.gradients import divisors_request, norms_request, positions_request
 from gpupool.jobs import Job, JobPlan, Operand, check_out
-from gpupool.request import fail
+from gpupool.request import Request, fail
 
 ENGINES = cuda_gradients.ENGINES | cuda_fractional.ENGINES | cuda_offsets.ENGINES | cuda_known.ENGINES
+# What gradients need to know of x beside x itself: its name among the operands, and the pooling that says so.
+FOUND: dict[str, tuple[str, Callable[[Request, View, View], Request | None]]] = {
+    "chosen": ("indices", positions_request),
+    "powers": ("norms", norms_request),
+    "known": ("divisors", divisors_request),
+}
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
 
 _calls: dict[tuple, Call] = {}
@@ -141,13 +148,8 @@ def _full_strides(m: Memory, side: str, plan: JobPlan) -> tuple[int, ...]:
 def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
     """Compute a job on device arrays of one library into a new array of it, or into `out`."""
     lib = library(arrays[0])
-    if job.kind == "chosen" and len(arrays) == 2 and library(arrays[1]) is lib:
-        x = lib.view(arrays[1])
-        arrays = (*arrays, cuda.run(arrays[1], positions_request(job.request, x.shape, x.dtype))[1])
-        job = job._replace(operands=(*job.operands, "indices"), own=True)
-    if job.kind == "powers" and library(arrays[1]) is lib:
-        arrays = (*arrays, cuda.run(arrays[1], norms_request(job.request, lib.view(arrays[0]), lib.view(arrays[1]))))
-        job = job._replace(operands=(*job.operands, "norms"), own=True)
+    if len(arrays) == 2 and library(arrays[1]) is lib:
+        arrays, job = with_found(lib, arrays, job)
     views: list[View] = []
     for name, a in zip(job.operands, arrays, strict=True):
         if job.host and views and type(a) is np.ndarray:
@@ -175,6 +177,16 @@ def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
             call.steps.run(call, lib.stream(arrays[0]), addresses)
             lib.started(views)
     return lib.result(y) if out is None else out
+
+
+def with_found(lib: Library, arrays: tuple[Any, ...], job: Job) -> tuple[tuple[Any, ...], Job]:
+    """grad_output and x with what a pooling of x says, where the gradient needs it."""
+    name, ask = FOUND.get(job.kind, ("", None))
+    request = ask(job.request, lib.view(arrays[0]), lib.view(arrays[1])) if ask else None
+    if request is None:
+        return arrays, job
+    found = cuda.run(arrays[1], request)
+    return (*arrays, found[1] if request.indices else found), job._replace(operands=(*job.operands, name), own=True)
 
 
 def uploaded(lib: Library, like: Any, device: int | None, host: np.ndarray) -> View:

@@ -102,7 +102,7 @@ def fractional_max_pool2d(
     kernel_size : int or (int, int)
         Elements of a window along H and W.
     output_size : int or (int, int), optional
-        Length of the result along H and W, in elements; at most ``n - kernel_size + 1``.
+        Length of the result along H and W, in elements, 0 to ``n - kernel_size + 1``.
     output_ratio : float or (float, float), optional
         The same as a share of the input's length, between 0 and 1, where there is no `output_size`.
     _random_samples : array of floats, shape (N, C, 2), optional

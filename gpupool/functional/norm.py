@@ -37,8 +37,8 @@ def lp_pool2d(
     Returns
     -------
     array of x's library and memory order, shape (..., oH, oW) or (..., oH, oW, C)
-        Powers are summed in float64, for small windows of float16 in float32: no half overflows on the way. NaN
-        propagates.
+        Powers are summed in float64, for small windows of float16 in float32, and where they could leave its range as
+        powers of ``|x|`` over the largest: nothing up to float32 overflows on the way. NaN propagates.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from numba.core.datamodel.models import OmittedArgDataModel
 from numba.core.datamodel.registry import register_default
 from numba.extending import intrinsic, overload, register_jitable
 
-from .. import codecs, exact, extremes, integer_means, point, ranks, window
+from .. import codecs, exact, extremes, integer_means, means, point, ranks, window
 from ..cache import collector_paused
 from ..window import Axis, Batch, Geometry
 from .cache import KernelCache, closure_key
@@ -37,6 +37,10 @@ SHARED = (
     exact.round_exact,
     integer_means.shift_of,
     integer_means.nearest_even,
+    integer_means.half_to_even,
+    means.known_one,
+    means.known_both,
+    means.known_divisor,
     point.reduce_row,
     point.reduce_spans,
     point.reduce_window,

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from numba import njit, types
-from numba.core.errors import NumbaError
 from numba.core.registry import cpu_target
 from numba.extending import register_jitable
 
@@ -34,7 +33,7 @@ def problem(row: Any, functions: Mapping[str, Any]) -> tuple[str, str] | None:
             return role, f"it returns {joined} where seed returns {acc}"
         role = "finish"
         result = _result(functions["finish"].function, acc, types.int64)
-    except NumbaError as error:
+    except Exception as error:  # NumbaError, and others for what the compiler's first steps do not know
         return role, _reason(error)
     if not isinstance(result, (types.Number, types.Boolean)):
         return role, f"it returns {result}, not a number"
@@ -48,7 +47,7 @@ def _result(function: Any, *arguments: Any) -> Any:
     return compiled.overloads[arguments].signature.return_type
 
 
-def _reason(error: NumbaError) -> str:
+def _reason(error: Exception) -> str:
     """The line of Numba's message that says what is wrong."""
     lines = [line.strip() for line in str(error).splitlines()]
     wanted = [line for line in lines if line and not line.startswith(("Failed in", "-", "During:", "File ", "<"))]

@@ -6,31 +6,25 @@ from typing import Any
 
 from numba import cuda
 
-from ..point import divisor, encode, reduce_window, share
-from ..window import Geometry
-from .fractional import stepped
+from ..point import decode, encode
 from .gather import decode_result, summed
-from .memory import index, number
+from .memory import index
 from .walk import place
 
-RED = X_CODEC = Y_CODEC = RULE = None  # bound to the pooling's reducer, to two codecs and to where windows lie
+X_CODEC = Y_CODEC = None  # bound to the codecs of what is divided or added, and of the result
 ACC: Any = None  # bound to the type in which gradients are added
 
 
-def share_known(grad, x, out, g, steps, walk, first, count):
-    """One thread per window: its gradient by what its result was divided by. X_CODEC reads x, Y_CODEC the gradient."""
+def divide_known(grad, divisors, out, g, steps, walk, first, count):
+    """One thread per window: its gradient by what its result was divided by, nothing where nothing was known."""
     i = first + index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
     if i < count:
         c, ow, oh, od, o2, o1 = place(walk, i)
         r, s, t = steps
-        d, h, w = stepped(g.d, s.d), stepped(g.h, s.h), stepped(g.w, s.w)
-        moved = Geometry(g.outer, g.outer2, g.inner, d, h, w, g.divisor)
-        at = o1 * s.outer + o2 * s.outer2 + c * s.inner
-        acc = reduce_window(x, at, X_CODEC, RED, RULE, moved, od, oh, ow)
-        by = share(RED, acc, number(divisor(RULE, g, od, oh, ow)))
+        by = divisors[o1 * s.outer + o2 * s.outer2 + c * s.inner + od * s.d + oh * s.h + ow * s.w]
         from_g = o1 * r.outer + o2 * r.outer2 + c * r.inner + od * r.d + oh * r.h + ow * r.w
         to = o1 * t.outer + o2 * t.outer2 + c * t.inner + od * t.d + oh * t.h + ow * t.w
-        out[to] = ACC(decode_result(Y_CODEC, grad[from_g])) / ACC(by) if by != 0 else ACC(0)
+        out[to] = ACC(decode(X_CODEC, grad[from_g])) / by if by != 0 else ACC(0)
 
 
 def gather_known(grad, x, out, g, steps, walk, first, count):

@@ -41,7 +41,7 @@ def test_every_kernel_is_compiled():
     """The cases reach each engine of jobs."""
     names = {one.kernel.engine.__name__ for case in JOBS for one in launched(case)}
     assert names == {
-        "gather_sums", "gather_chosen", "gather_powers", "gather_known", "gather_taken", "share_known", "check_taken",
+        "gather_sums", "gather_chosen", "gather_powers", "gather_known", "gather_taken", "divide_known", "check_taken",
         "check_indices", "claim", "unpool", "unpool_back",
         "fractional", WHERE,
     }  # fmt: skip
