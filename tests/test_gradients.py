@@ -364,12 +364,19 @@ def test_empty(backend):
     assert tuple(got.shape) == (0, 4, 4)
 
 
-def test_indices_of_no_windows(backend):
-    """Adaptive pooling to nothing: indices without an element are no wrong ones."""
-    x, grad = backend.array(np.ones((2, 3, 4), np.float32)), backend.array(np.ones((2, 0, 2), np.float32))
-    indices = backend.array(np.ones((2, 0, 2), np.int64))
-    got = gp.adaptive_max_pool2d_backward(grad, x, (0, 2), indices=indices)
-    np.testing.assert_array_equal(backend.to_numpy(got), np.zeros((2, 3, 4), np.float32))
+@pytest.mark.parametrize("size", [(0, 2, 5), (2, 0, 5), (0, 0, 0)], ids=str)
+@pytest.mark.parametrize("shape", [(2, 1, 4, 2), (1, 3, 4, 5)], ids=str)
+def test_no_windows(backend, shape, size):
+    """Adaptive pooling to nothing along one axis: nobody gets anything, and no indices are no wrong ones."""
+    x, grad = backend.array(np.ones(shape, np.float32)), backend.array(np.ones((shape[0], *size), np.float32))
+    indices = backend.array(np.ones((shape[0], *size), np.int64))
+    for got in (
+        gp.adaptive_max_pool3d_backward(grad, x, size),
+        gp.adaptive_max_pool3d_backward(grad, x, size, indices=indices),
+        gp.adaptive_avg_pool3d_backward(grad, x, size),
+        gp.adaptive_avg_pool3d_backward(grad, x, size, nan_policy="omit"),
+    ):
+        np.testing.assert_array_equal(backend.to_numpy(got), np.zeros(shape, np.float32))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,11 @@ CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
 _calls: dict[tuple, Call] = {}
 
 
+def clear(arrays: list[np.ndarray], out: np.ndarray) -> None:  # noqa: ARG001 (as engines are called)
+    """The gradient of nothing."""
+    out[...] = 0
+
+
 class Call:
     """One kind of call, ready to run: everything but the arrays."""
 
@@ -28,7 +33,9 @@ class Call:
         self.form = form = make_form(plan, arrays[plan.like].strides)
         self.gone = gone_axes(plan)
         self.run: Callable[[list[np.ndarray], np.ndarray], None] | None = None
-        if 0 not in plan.out_shape:
+        if 0 in plan.forward.out_shape:  # gradients of pooling to no windows; engines take one window at least
+            self.run = clear
+        elif 0 not in plan.out_shape:
             self.run = ENGINES[plan.kind](plan, form, make_frame(form, plan))
 
     def operand(self, i: int, array: np.ndarray) -> np.ndarray:
