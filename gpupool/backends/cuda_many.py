@@ -52,6 +52,8 @@ class Memory(NamedTuple):
 
     def touched(self) -> tuple[int, int]:
         """The bytes from the lowest to the highest touched, relative to the element (0, ..., 0)."""
+        if 0 in self.shape:
+            return 0, 0
         low, item = lowest(self.shape, self.strides), self.dtype.itemsize
         return low * item, (low + span(self.shape, self.strides)) * item
 
