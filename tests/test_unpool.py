@@ -81,6 +81,27 @@ def test_gradient_against_a_loop(backend, which):
     compare.assert_same_bits(backend.to_numpy(got), np.ascontiguousarray(expected(which, x, where, grad)))
 
 
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "which",
+    [
+        ("2d", (3, 2, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1}, (3, 2, 17, 21)),
+        ("2d", (2, 5, 4, 37), {"kernel_size": 2, "data_format": "channels_last"}, (2, 10, 8, 37)),
+        ("1d", (2, 333), {"kernel_size": 1}, (2, 333)),
+    ],
+    ids=str,
+)
+def test_gradient_in_full_vectors(which, dtype):
+    """Rows of more than one vector and some left over, with many duplicates."""
+    x, where = inputs(which, dtype)
+    grad = np.random.default_rng(3).standard_normal(which[3]).astype(dtype)
+    got = getattr(gp, f"max_unpool{which[0]}_backward")(grad, x, where, **which[2])
+    want = expected(which, x, where, grad)
+    assert (want == 0).sum() > 20
+    compare.assert_same_bits(got, np.ascontiguousarray(want))
+
+
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "float16", "int32", "float64", "uint64"])
 def test_dtypes(backend, dtype):
     """Elements are moved as they are, of any size."""

@@ -199,7 +199,9 @@ def unpool_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
 def unpool_gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """What lies at elements' indices."""
     f = Frame(*packed[:FRAME].tolist())
-    constants = (payload_of_size(plan.out_dtype),)
+    windows = f.od * f.oh * f.ow
+    numbers = np.dtype(np.int32 if windows <= MOST_TABLE else np.int64)
+    constants = (payload_of_size(plan.out_dtype), numbers)
     code = jit.compiled(unpool_back, 6, constants)
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
