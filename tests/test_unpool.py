@@ -157,6 +157,28 @@ def test_out_is_filled_and_not_touched_by_a_wrong_index(backend):
         np.testing.assert_array_equal(backend.to_numpy(out), expected(which, x, where))
 
 
+def test_out_of_the_gradient(backend):
+    """The same for the gradient; a wrong index is as much of an error where there is no `out`."""
+    which = ROWS[0]
+    x, where = inputs(which)
+    grad = np.random.default_rng(3).standard_normal(which[3]).astype(np.float32)
+    wrong = where.copy()
+    wrong[1, 1, 2, 3] = 48
+    words = r"max_unpool2d_backward: indices must lie in 0 to 47, flat within the pooled axes, got 48"
+    with pytest.raises(ValueError, match=words):
+        gp.max_unpool2d_backward(*map(backend.array, (grad, x, wrong)), 2)
+    if backend.immutable:
+        assert backend.name == "jax"
+        return
+    for layout in ("C", "F", "offset"):
+        out = backend.array(np.full(x.shape, 7, np.float32), layout)
+        with pytest.raises(ValueError, match=words):
+            gp.max_unpool2d_backward(*map(backend.array, (grad, x, wrong)), 2, out=out)
+        np.testing.assert_array_equal(backend.to_numpy(out), 7)
+        assert gp.max_unpool2d_backward(*map(backend.array, (grad, x, where)), 2, out=out) is out
+        np.testing.assert_array_equal(backend.to_numpy(out), expected(which, x, where, grad))
+
+
 @pytest.mark.parametrize("index", [24, 2**31, 2**33 + 1, 2**63 - 1, -1, -(2**63)])
 def test_indices_outside_the_plane(backend, index):
     """One wrong index among good ones, however large: the error names it."""

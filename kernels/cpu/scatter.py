@@ -12,7 +12,7 @@ from ..point import decode, encode
 from .frame import unpack_frame
 from .jit import called, fetch, kernel, pointer, put
 
-INT64 = np.dtype(np.int64)
+BYTE, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
 
 
 @kernel
@@ -131,12 +131,23 @@ def take_owned(g, where, out, owner, lanes, inner):
         put(out, row + i, value if number == (first if inner > 1 else i) else zero)
 
 
+@called
+def all_inside(where, row, n, limit):
+    """Whether n indices from `row` on lie in a plane of so many elements."""
+    low, high = where[row], where[row]
+    for i in range(row, row + n):
+        low = where[i] if where[i] < low else low
+        high = where[i] if where[i] > high else high
+    return low >= 0 and high < limit
+
+
 @kernel
-def unpool_back(g_at, where_at, out_at, frame, start, stop, x_type, number_type):
+def unpool_back(g_at, where_at, out_at, frame, wrong_at, start, stop, x_type, number_type):
     """What lies at each element's index, zero where a later element of the plane has the same.
 
     First all elements enter their numbers at their indices, where the last one's stays. Then no branch asks whose it
-    is, which nobody could predict, but a select in full vectors.
+    is, which nobody could predict, but a select in full vectors. A plane with an index outside is left as it was, and
+    the byte at `wrong_at` set.
     """
     f = unpack_frame(frame)
     g, where, out = pointer(g_at, x_type), pointer(where_at, INT64), pointer(out_at, x_type)
@@ -145,7 +156,9 @@ def unpool_back(g_at, where_at, out_at, frame, start, stop, x_type, number_type)
     owner = pointer(store.ctypes.data, number_type)
     for plane in range(start, stop):
         row = plane * windows * inner
-        if inner == 1:
+        if not all_inside(where, row, windows * inner, f.d * f.h * f.w):
+            pointer(wrong_at, BYTE)[0] = 1
+        elif inner == 1:
             for i in range(windows):
                 owner[where[row + i]] = i
             take_owned(g, where, out, owner, (row, windows, plane * elements, 0), 1)
