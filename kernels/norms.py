@@ -1,4 +1,7 @@
-"""Lp norms of windows: (sum |x|**p) ** (1 / p). p = 1 and 2 need no power, p = inf is the largest |x|."""
+"""Lp norms of windows: (sum |x|**p) ** (1 / p).
+
+p = 1 to 4 need no power: one takes as long as twenty products, and no vectors. p = inf is the largest |x|.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import adding
+from .codecs import bits_of, float_of
 from .extremes import larger, whole
 
 
@@ -112,6 +116,62 @@ class Norm2Compensated(NamedTuple):
     finish = staticmethod(root_of_pair)
 
 
+def cube(red, v, at):
+    """Seed: |v|**3 in float64."""
+    size = abs(np.float64(v))
+    return size * size * size
+
+
+def fourth(red, v, at):
+    """Seed: v**4 in float64."""
+    square = np.float64(v) * np.float64(v)
+    return square * square
+
+
+def cube_root(red, acc, count):
+    """Finish of p = 3, within an ulp of float64, in steps that compilers make vectors of.
+
+    The 16th root is a float32 whatever the sum is, and acc**(1/3) is its fifth power times its own cube root. A third
+    of a float's bits is that root but for 4 %; a step of Halley's leaves 5e-5, and two of Newton's 1e-9 and nothing.
+    """
+    known = 0.0 < acc < np.inf
+    a = acc if known else np.float64(1.0)
+    root = math.sqrt(math.sqrt(math.sqrt(math.sqrt(a))))
+    t = np.float32(root)
+    g = float_of(np.uint32(bits_of(t) // np.uint32(3)) + np.uint32(0x2A5137A0))
+    g3 = g * g * g
+    g = g * (g3 + t + t) / (g3 + g3 + t)
+    r = root * root * root * root * root * np.float64(g)
+    r = r + (a / (r * r) - r) * (1.0 / 3.0)
+    r = r + (a / (r * r) - r) * (1.0 / 3.0)
+    return r if known else acc
+
+
+def fourth_root(red, acc, count):
+    """Finish of p = 4."""
+    return math.sqrt(math.sqrt(acc))
+
+
+class Norm3(NamedTuple):
+    """p = 3, in float64, whose range holds the cubes of float32 and bfloat16."""
+
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
+    seed = staticmethod(cube)
+    combine = staticmethod(adding.add)
+    finish = staticmethod(cube_root)
+
+
+class Norm4(NamedTuple):
+    """p = 4, in float64, whose range holds these powers of float32 and bfloat16."""
+
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
+    seed = staticmethod(fourth)
+    combine = staticmethod(adding.add)
+    finish = staticmethod(fourth_root)
+
+
 class NormMost(NamedTuple):
     """p = inf: the largest |x|, in float32."""
 
@@ -208,7 +268,7 @@ def norm_reducer(wanted):
     if p == np.inf:
         return NormMost() if narrow else NormMostWide()
     if p not in (1.0, 2.0):
-        return NormAny(p) if in_range(p, dtype) else NormScaled(p)
+        return {3.0: Norm3(), 4.0: Norm4()}.get(p, NormAny(p)) if in_range(p, dtype) else NormScaled(p)
     one = p == 1.0
     if dtype.kind in "biu":
         # Integers whose sum float32 holds exactly.

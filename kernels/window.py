@@ -5,7 +5,7 @@ apart (dilation) and start every `s` positions (stride). Window `o` has its taps
 0 .. k-1. Padding is never data: taps outside 0 .. n-1 are absent.
 
 Where windows lie is a row, as the operators are: `Sliding` is the rule above, which every engine knows; `Adaptive`
-shares an axis among a given number of windows, and only the point engine takes it; `Fractional` plans gradients.
+shares an axis among a given number of windows, and not every engine takes it; `Fractional` plans gradients.
 
 The host calls these functions to plan; the kernels call the very same functions, compiled.
 """

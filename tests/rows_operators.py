@@ -112,7 +112,7 @@ def values():
     for op, dtype in product(("sum", "lp"), FLOATS):
         yield row(f"{op}-65-taps-{dtype}", "pool", (70,), dtype, data="positive", op=op, window=65, stride=1)
         yield row(f"{op}-whole-{dtype}", f"global_{op}_pool2d", (1, 20, 30), dtype, data="positive")
-    for dtype, p in product(("float16", "bfloat16"), (1, 2, 3, float("inf"))):
+    for dtype, p in product(("float16", "bfloat16"), (1, 2, 3, 4, 5, float("inf"))):
         yield row(f"lp-{p}-large-{dtype}", "lp_pool1d", (8,), dtype, data="constant:30000", norm_type=p, kernel_size=2)
     for dtype, p, size in (
         ("float16", 100, 60000), ("float16", 41.5, 6e-8), ("float16", 64, 60000), ("bfloat16", 50, 1e-30),
@@ -124,9 +124,15 @@ def values():
         where = {"norm_type": 77.5, "kernel_size": 3, "stride": 2, "padding": 1}
         yield row(f"lp-77.5-{data}-{dtype}", "lp_pool2d", (2, 5, 6), dtype, data=data, **where)
     yield row("lp-77.5-whole", "global_lp_pool2d", (2, 9, 8), norm_type=77.5)
-    for p, dtype in product((1, 2, 0.5, 3, float("inf")), ("float32", "int32", "float64")):
+    for p, dtype in product((1, 2, 0.5, 3, 4, 2.5, float("inf")), ("float32", "int32", "float64")):
         yield row(f"lp-{p}-{dtype}", "lp_pool2d", (4, 6), dtype, norm_type=p, kernel_size=2)
-    yield row("lp-float32-squares", "lp_pool1d", (6,), data="constant:1e30", norm_type=2, kernel_size=3)
+    for p, data in product((2, 3, 4), ("constant:1e30", "constant:1e-30", "special", "subnormal")):
+        yield row(f"lp-{p}-float32-{data}", "lp_pool1d", (6,), data=data, norm_type=p, kernel_size=3)
+    for p in (3, 4):
+        yield row(
+            f"lp-{p}-float64-large", "lp_pool1d", (6,), "float64", data="constant:1e76", norm_type=p, kernel_size=3
+        )
+        yield row(f"lp-{p}-rows", "lp_pool2d", (2, 9, 70), norm_type=p, kernel_size=3, stride=2, padding=1)
     for dtype in INTEGERS:
         yield row(f"sum-limits-{dtype}", "sum_pool1d", (3, 9), dtype, data="limits", kernel_size=3, stride=2)
         yield row(f"min-limits-{dtype}", "min_pool2d", (4, 6), dtype, data="limits", kernel_size=2, return_indices=True)

@@ -91,11 +91,12 @@ def test_bands(engines, op, dtype):
     assert tried > 150
 
 
-def same_pair(a, b):
-    """Whether two results with indices agree: the elements' bits, but for those of NaN, and all indices."""
+def same_pair(a, b, positions=True):
+    """Whether two results with positions agree: the elements' bits, but for those of NaN, and all positions."""
     same(a[0], b[0], True)
     np.testing.assert_array_equal(a[1], b[1])
-    assert a[1].dtype == b[1].dtype == np.int64
+    assert a[1].dtype == b[1].dtype
+    assert a[1].dtype == np.int64 if positions is True else a[1].dtype.kind == "u"
     assert a[1].strides == b[1].strides
 
 
@@ -114,9 +115,10 @@ def in_some_layout(rng, x):
     return x
 
 
+@pytest.mark.parametrize("positions", [True, "offsets"])
 @pytest.mark.parametrize("dtype", [*DTYPES, "float64", "int64"])
-def test_indices(engines, dtype):
-    """Random windows, layouts and NaN policies of maxima with indices, in 1-D to 3-D."""
+def test_positions(engines, dtype, positions):
+    """Random windows, layouts and NaN policies of maxima with positions, in 1-D to 3-D."""
     rng = np.random.default_rng(17)
     tried = 0
     for trial in range(240):
@@ -128,10 +130,10 @@ def test_indices(engines, dtype):
         if np.dtype(dtype).kind == "f" and rng.random() < 0.2:
             x[rng.random(shape) < 0.6] = np.nan
         try:
-            a, b = engines(getattr(gp, f"max_pool{axes}d"), x, *window, return_indices=True, **arguments)
+            a, b = engines(getattr(gp, f"max_pool{axes}d"), x, *window, return_indices=positions, **arguments)
         except ValueError:  # a window larger than the axis, or without a real element
             continue
-        same_pair(a, b)
+        same_pair(a, b, positions)
         tried += 1
     assert tried > 150
 
@@ -151,8 +153,9 @@ def test_indices_of_adaptive_windows(engines, dtype):
         same_pair(a, b)
 
 
+@pytest.mark.parametrize("positions", [True, "offsets"])
 @pytest.mark.parametrize("shape", [(2, 3, 70, 90), (1, 33, 40, 70), (1, 1, 300, 500), (2, 8, 9, 30, 41), (5, 7, 400)])
-def test_indices_of_long_rows(engines, shape):
+def test_positions_of_long_rows(engines, shape, positions):
     """Rows of more than one vector, bands of rows, and windows of more taps than one pass has."""
     x = values(np.random.default_rng(23), shape, "float32")
     axes = len(shape) - 2
@@ -160,9 +163,10 @@ def test_indices_of_long_rows(engines, shape):
         if min(shape[2:]) < window[0]:
             continue
         function = getattr(gp, f"max_pool{axes}d")
-        same_pair(*engines(function, x, *window, return_indices=True))
+        same_pair(*engines(function, x, *window, return_indices=positions), positions)
         last = np.ascontiguousarray(np.moveaxis(x, 1, -1))
-        same_pair(*engines(function, last, *window, return_indices=True, data_format="channels_last"))
+        arguments = {"return_indices": positions, "data_format": "channels_last"}
+        same_pair(*engines(function, last, *window, **arguments), positions)
 
 
 @pytest.mark.parametrize("k", [5, 8, 13, 31])

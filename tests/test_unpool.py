@@ -81,6 +81,27 @@ def test_gradient_against_a_loop(backend, which):
     compare.assert_same_bits(backend.to_numpy(got), np.ascontiguousarray(expected(which, x, where, grad)))
 
 
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "which",
+    [
+        ("2d", (3, 2, 9, 11), {"kernel_size": 3, "stride": 2, "padding": 1}, (3, 2, 17, 21)),
+        ("2d", (2, 5, 4, 37), {"kernel_size": 2, "data_format": "channels_last"}, (2, 10, 8, 37)),
+        ("1d", (2, 333), {"kernel_size": 1}, (2, 333)),
+    ],
+    ids=str,
+)
+def test_gradient_in_full_vectors(which, dtype):
+    """Rows of more than one vector and some left over, with many duplicates."""
+    x, where = inputs(which, dtype)
+    grad = np.random.default_rng(3).standard_normal(which[3]).astype(dtype)
+    got = getattr(gp, f"max_unpool{which[0]}_backward")(grad, x, where, **which[2])
+    want = expected(which, x, where, grad)
+    assert (want == 0).sum() > 20
+    compare.assert_same_bits(got, np.ascontiguousarray(want))
+
+
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "float16", "int32", "float64", "uint64"])
 def test_dtypes(backend, dtype):
     """Elements are moved as they are, of any size."""
@@ -134,6 +155,28 @@ def test_out_is_filled_and_not_touched_by_a_wrong_index(backend):
         np.testing.assert_array_equal(backend.to_numpy(out), 7)
         assert gp.max_unpool2d(backend.array(x), backend.array(where), 2, out=out) is out
         np.testing.assert_array_equal(backend.to_numpy(out), expected(which, x, where))
+
+
+def test_out_of_the_gradient(backend):
+    """The same for the gradient; a wrong index is as much of an error where there is no `out`."""
+    which = ROWS[0]
+    x, where = inputs(which)
+    grad = np.random.default_rng(3).standard_normal(which[3]).astype(np.float32)
+    wrong = where.copy()
+    wrong[1, 1, 2, 3] = 48
+    words = r"max_unpool2d_backward: indices must lie in 0 to 47, flat within the pooled axes, got 48"
+    with pytest.raises(ValueError, match=words):
+        gp.max_unpool2d_backward(*map(backend.array, (grad, x, wrong)), 2)
+    if backend.immutable:
+        assert backend.name == "jax"
+        return
+    for layout in ("C", "F", "offset"):
+        out = backend.array(np.full(x.shape, 7, np.float32), layout)
+        with pytest.raises(ValueError, match=words):
+            gp.max_unpool2d_backward(*map(backend.array, (grad, x, wrong)), 2, out=out)
+        np.testing.assert_array_equal(backend.to_numpy(out), 7)
+        assert gp.max_unpool2d_backward(*map(backend.array, (grad, x, where)), 2, out=out) is out
+        np.testing.assert_array_equal(backend.to_numpy(out), expected(which, x, where, grad))
 
 
 @pytest.mark.parametrize("index", [24, 2**31, 2**33 + 1, 2**63 - 1, -1, -(2**63)])

@@ -166,9 +166,8 @@ def _run_into(x: np.ndarray, request: Request, out: Any) -> Any:
             elif out.flags.aligned and not np.may_share_memory(x, out):
                 call(x, out, None)
                 return out
-    elif type(out) is tuple and len(out) == 2 and type(out[0]) is type(out[1]) is np.ndarray:
-        if _run_again(x, request, *out):
-            return out
+    elif type(out) is tuple and len(out) == 2 and _run_again(x, request, *out):
+        return out
     x = _loadable(x)
     plan = make_plan(request, x.shape, x.dtype)
     outs = check_outs(plan, out, np.ndarray)
@@ -190,8 +189,10 @@ def _run_into(x: np.ndarray, request: Request, out: Any) -> Any:
     return out
 
 
-def _run_again(x: np.ndarray, request: Request, y: np.ndarray, where: np.ndarray) -> bool:
+def _run_again(x: np.ndarray, request: Request, y: Any, where: Any) -> bool:
     """Do the same call as one before, if it is one and these arrays raise no question."""
+    if not type(y) is type(where) is np.ndarray:
+        return False
     call = _calls.get((request, x.shape, x.strides, x.dtype, y.shape, y.strides, y.dtype))
     if call is None or where.dtype != call.where_dtype or where.shape != y.shape:
         return False

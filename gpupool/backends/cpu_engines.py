@@ -17,7 +17,7 @@ from gpupool.kernels.cpu.program import run_units
 from gpupool.kernels.reducers import neutral, selects, unordered
 from gpupool.kernels.window import Geometry, Sliding, extent, tap_count
 
-from .cpu_find import MOST_TABLE, indices_program
+from .cpu_find import MOST_TABLE, find_program
 from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
 from .cpu_windows import windows_program
 
@@ -62,11 +62,11 @@ def choose_engine(
 
     Strides have no part in it: whatever the layout, taps combine in one order.
     """
+    if where is not None and work(g) > SMALL_WORK and g.d.n * g.h.n * g.w.n <= MOST_TABLE:
+        packed, units = find_program(g, kinds, codecs, red, rule, where)
+        return Choice((Stage(find_units, packed, (), units),))
     if where is not None and where.kind == "u":
         return Choice((Stage(point_offsets, jit.pack(g), (kinds[0], where, *codecs, red, rule), rows_of(g)),))
-    if where is not None and work(g) > SMALL_WORK and g.d.n * g.h.n * g.w.n <= MOST_TABLE:
-        packed, units = indices_program(g, kinds, codecs, red, rule)
-        return Choice((Stage(find_units, packed, (), units),))
     if where is not None:
         return Choice((Stage(point_indices, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     if selects(red):

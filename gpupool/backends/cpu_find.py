@@ -13,7 +13,6 @@ from gpupool.kernels.cpu.find_lines import WHOLE, finders, store_pass
 from gpupool.kernels.cpu.indices import Storing
 from gpupool.kernels.window import SLIDING, Axis, Geometry, Sliding, extent
 
-INT64 = np.dtype(np.int64)
 MOST_TAPS = 8  # of one pass: more need more registers than there are
 FEW = 4  # windows in a row, below which long ones are gone through tap by tap
 MOST_TABLE = 2**31 - 1  # elements of a plane: distances in it are int32
@@ -110,10 +109,17 @@ def make_finding(
     return finding, spans
 
 
-def indices_program(g: Geometry, kinds: tuple, codecs: tuple, red: Any, rule: Any) -> tuple[np.ndarray, int]:
-    """Elements and indices of all windows: the packed integers and the units of work."""
-    flat_d, flat_h = g.h.n * g.w.n, g.w.n
-    if g.h.n == g.d.n == 1 and isinstance(rule, Sliding):  # rows of planes that are one line each
+def find_program(
+    g: Geometry, kinds: tuple, codecs: tuple, red: Any, rule: Any, where: np.dtype
+) -> tuple[np.ndarray, int]:
+    """Elements and positions of all windows: the packed integers and the units of work.
+
+    Positions are flat indices, or numbers of taps where their dtype `where` is unsigned.
+    """
+    flat = where.kind != "u"
+    flat_d, flat_h = (g.h.n * g.w.n, g.w.n) if flat else (0, 0)
+    lines = g.h.n == g.d.n == 1 and (flat or g.h.k == g.d.k == 1)
+    if lines and isinstance(rule, Sliding):  # rows of planes that are one line each
         rest = g.outer2
         g = g._replace(outer2=g.outer2._replace(n=1, xs=0, ys=0))
         g = g._replace(h=g.h._replace(n=rest.n, out=rest.n, k=1, s=1, d=1, before=0, xs=rest.xs, ys=rest.ys))
@@ -122,12 +128,12 @@ def indices_program(g: Geometry, kinds: tuple, codecs: tuple, red: Any, rule: An
     best = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
     group = channels_together((g.d, g.h, g.w), g.inner.n, best)
     groups = -(-g.inner.n // group)
-    q, tables = make_finding((g.d, g.h, g.w), rule, (group, g.inner.xs), high, (kinds[0], codecs[0]), red, True)
+    q, tables = make_finding((g.d, g.h, g.w), rule, (group, g.inner.xs), high, (kinds[0], codecs[0]), red, flat)
     starts = tables[2][:, 0]
-    store = jit.c_function(store_pass(best, kinds[1], INT64, codecs[1], red))
+    store = jit.c_function(store_pass(best, kinds[1], where, codecs[1], red))
     z = Storing._make((
         groups, g.inner.n, g.inner.xs, g.outer2.n, g.outer.xs, g.outer.ys, g.outer2.xs, g.outer2.ys,
-        g.d.ys, g.h.ys, g.w.ys, g.inner.ys, kinds[1].itemsize, INT64.itemsize, flat_d, flat_h, 0, store,
+        g.d.ys, g.h.ys, g.w.ys, g.inner.ys, kinds[1].itemsize, where.itemsize, flat_d, flat_h, 0, store,
     ))  # fmt: skip
     units = g.outer.n * g.outer2.n * groups * q.od * -(-q.oh // q.band)
     return with_tables(q, z, [*tables, starts]), units

@@ -22,6 +22,16 @@ from .cpu import SERIAL_ELEMENTS, shares_memory
 Runner = Callable[[list[np.ndarray], np.ndarray], None]
 
 
+class Runners(NamedTuple):
+    """Of a call that may find its operands wrong as it goes: the ways into a user's array and into one of our own.
+
+    Only our own, which nobody has seen, may be half written by then.
+    """
+
+    into: Runner
+    new: Runner
+
+
 class Form(NamedTuple):
     """The axes in the kernels' order, and the lengths of (outer, D, H, W, inner) along the input and the result."""
 

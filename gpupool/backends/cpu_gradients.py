@@ -28,7 +28,7 @@ from gpupool.threads import PIECES_PER_THREAD, get_num_threads
 from .cpu import payload
 from .cpu import run as run_pooling
 from .cpu_find import MOST_TABLE, make_finding, with_tables
-from .cpu_frame import Form, Runner, launch
+from .cpu_frame import Form, Runner, Runners, launch
 from .cpu_tiles import found_in_tiles, powers_in_tiles, tile_axes
 
 
@@ -194,21 +194,30 @@ def unpool_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     return run
 
 
-def unpool_gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+def unpool_gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runners:
     """What lies at elements' indices."""
     f = Frame(*packed[:FRAME].tolist())
-    constants = (payload_of_size(plan.out_dtype),)
-    code = jit.compiled(unpool_back, 6, constants)
+    windows = f.od * f.oh * f.ow
+    numbers = np.dtype(np.int32 if windows <= MOST_TABLE else np.int64)
+    constants = (payload_of_size(plan.out_dtype), numbers)
+    code = jit.compiled(unpool_back, 7, constants)
+    limit = f.d * f.h * f.w
 
-    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
-        check_indices(plan, arrays[2], f.d * f.h * f.w)
-        addresses = (arrays[0].ctypes.data, arrays[2].ctypes.data, out.ctypes.data, packed.ctypes.data)
+    def run_new(arrays: list[np.ndarray], out: np.ndarray) -> None:
+        wrong = np.zeros(1, np.uint8)
+        addresses = tuple(a.ctypes.data for a in (arrays[0], arrays[2], out, packed, wrong))
         launch(code, addresses, constants, f.outer, math.prod(form.x))
+        if wrong[0]:
+            check_indices(plan, arrays[2], limit)
 
-    return run
+    def run(arrays: list[np.ndarray], out: np.ndarray) -> None:
+        check_indices(plan, arrays[2], limit)
+        run_new(arrays, out)
+
+    return Runners(run, run_new)
 
 
-ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner]] = {
+ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner | Runners]] = {
     "sums": spread_engine,
     "chosen": chosen_engine,
     "powers": powers_engine,

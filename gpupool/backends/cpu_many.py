@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from gpupool.jobs import Job, Operand, check_out
 from gpupool.request import fail
 
 from . import cpu_fractional, cpu_gradients, cpu_known, cpu_offsets
-from .cpu_frame import check_memory, dense, gone_axes, make_form, make_frame, new_result
+from .cpu_frame import Runners, check_memory, dense, gone_axes, make_form, make_frame, new_result
 
 ENGINES = cpu_gradients.ENGINES | cpu_fractional.ENGINES | cpu_offsets.ENGINES | cpu_known.ENGINES
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
@@ -32,11 +31,12 @@ class Call:
         self.plan = plan = job.make_plan(job, tuple(Operand(a.shape, a.dtype.newbyteorder("=")) for a in arrays))
         self.form = form = make_form(plan, arrays[plan.like].strides)
         self.gone = gone_axes(plan)
-        self.run: Callable[[list[np.ndarray], np.ndarray], None] | None = None
+        self.run: Runners | None = None
         if 0 in plan.forward.out_shape:  # gradients of pooling to no windows; engines take one window at least
-            self.run = clear
+            self.run = Runners(clear, clear)
         elif 0 not in plan.out_shape:
-            self.run = ENGINES[plan.kind](plan, form, make_frame(form, plan))
+            made = ENGINES[plan.kind](plan, form, make_frame(form, plan))
+            self.run = made if isinstance(made, Runners) else Runners(made, made)
 
     def operand(self, i: int, array: np.ndarray) -> np.ndarray:
         """An operand as the kernels want it."""
@@ -45,15 +45,16 @@ class Call:
             return np.require(array, dtype, ("C", "A"))
         return dense(array, self.form.order, self.gone if self.plan.sides[i] == "y" else (), dtype)
 
-    def __call__(self, arrays: tuple[np.ndarray, ...], out: np.ndarray) -> None:
-        """Compute into `out`, by way of a dense array where it is none."""
+    def __call__(self, arrays: tuple[np.ndarray, ...], out: np.ndarray, new: bool) -> None:
+        """Compute into `out`, by way of a dense array where it is none; `new` says that nobody else has it."""
         if self.run is None:
             return
         view = np.expand_dims(out, self.gone) if self.gone and self.plan.out_side == "y" else out
         view = view.transpose(self.form.order)
         direct = view.flags.c_contiguous and view.flags.aligned
         target = view if direct else np.empty(view.shape, self.plan.out_dtype)
-        self.run([self.operand(i, a) for i, a in enumerate(arrays)], target)
+        run = self.run.new if new or not direct else self.run.into
+        run([self.operand(i, a) for i, a in enumerate(arrays)], target)
         if not direct:
             view[...] = target
 
@@ -68,11 +69,12 @@ def run_many(arrays: tuple[np.ndarray, ...], job: Job, out: Any = None) -> Any:
             _calls.clear()
         _calls[key] = call
     if out is None:
-        out = new_result(call.plan, arrays[call.plan.like])
-    else:
-        check_out(call.plan, out, np.ndarray)
-        check_memory(call.plan, arrays, out)
-    call(arrays, out)
+        new = new_result(call.plan, arrays[call.plan.like])
+        call(arrays, new, True)
+        return new
+    check_out(call.plan, out, np.ndarray)
+    check_memory(call.plan, arrays, out)
+    call(arrays, out, False)
     return out
 
 

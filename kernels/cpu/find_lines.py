@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..point import combine, decode, encode, finish, seed
-from .jit import c_function, fetch, fetch_alone, pointer, put
+from .jit import c_function, called, fetch, fetch_alone, pointer, put
 from .memory import full_width
 
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
@@ -126,8 +126,18 @@ def gather_pass(x_type):
     return gather
 
 
+@called
+def place_of(numbered, origin, starts, o, taken):
+    """Where window `o` of a row has its element: its tap's number as it stands, or else the flat index."""
+    return np.int64(taken) if numbered else origin + fetch(starts, o) + taken
+
+
 def store_pass(best_type, y_type, where_type, y_codec, red):
-    """The chosen elements of rows of windows, and where they lie: `base` and the windows' starts added."""
+    """The chosen elements of rows of windows, and where they lie: `base` and the windows' starts added.
+
+    Where positions are unsigned they are the numbers of taps, as they stand.
+    """
+    numbered = where_type.kind == "u"
 
     def store(storing, best_at, taken_at, pitch, rows, n, inner, base, further, y_at, where_at):
         full_width()
@@ -139,7 +149,7 @@ def store_pass(best_type, y_type, where_type, y_codec, red):
             src, dst, origin = r * pitch, r * down, base + r * further
             if inner == 1 and step == 1:
                 for o in range(n):
-                    place = origin + fetch(starts, o) + fetch(taken, src + o)
+                    place = place_of(numbered, origin, starts, o, fetch(taken, src + o))
                     value, position = finish(red, (fetch(best, src + o), place), 1)
                     put(y, dst + o, encode(y_codec, value))
                     put(where, dst + o, position)
@@ -148,13 +158,13 @@ def store_pass(best_type, y_type, where_type, y_codec, red):
                     at, to = src + o * inner, dst + o * step
                     if side == 1:
                         for c in range(inner):
-                            place = origin + fetch(starts, o) + fetch(taken, at + c)
+                            place = place_of(numbered, origin, starts, o, fetch(taken, at + c))
                             value, position = finish(red, (fetch(best, at + c), place), 1)
                             put(y, to + c, encode(y_codec, value))
                             put(where, to + c, position)
                     else:
                         for c in range(inner):
-                            place = origin + starts[o] + taken[at + c]
+                            place = place_of(numbered, origin, starts, o, taken[at + c])
                             value, position = finish(red, (best[at + c], place), 1)
                             y[to + c * side] = encode(y_codec, value)
                             where[to + c * side] = position

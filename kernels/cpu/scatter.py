@@ -10,9 +10,9 @@ import numpy as np
 
 from ..point import decode, encode
 from .frame import unpack_frame
-from .jit import called, kernel, pointer
+from .jit import called, fetch, kernel, pointer, put
 
-INT64 = np.dtype(np.int64)
+BYTE, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
 
 
 @kernel
@@ -120,21 +120,52 @@ def unpool(x_at, where_at, out_at, frame, bands, start, stop, x_type):
                     out[base + to * f.inner + c] = x[row + c]
 
 
+@called
+def take_owned(g, where, out, owner, lanes, inner):
+    """What lies at each index of n neighbours from `row` on, zero where another element is the owner of that place."""
+    row, n, of_plane, first = lanes
+    zero = g[0] ^ g[0]
+    for i in range(n):
+        at = fetch(where, row + i) * inner + (i if inner > 1 else 0)
+        value, number = fetch(g, of_plane + at), np.int64(fetch(owner, at))
+        put(out, row + i, value if number == (first if inner > 1 else i) else zero)
+
+
+@called
+def all_inside(where, row, n, limit):
+    """Whether n indices from `row` on lie in a plane of so many elements."""
+    low, high = where[row], where[row]
+    for i in range(row, row + n):
+        low = where[i] if where[i] < low else low
+        high = where[i] if where[i] > high else high
+    return low >= 0 and high < limit
+
+
 @kernel
-def unpool_back(g_at, where_at, out_at, frame, start, stop, x_type):
-    """What lies at each element's index, zero where a later element of the plane has the same."""
+def unpool_back(g_at, where_at, out_at, frame, wrong_at, start, stop, x_type, number_type):
+    """What lies at each element's index, zero where a later element of the plane has the same.
+
+    First all elements enter their numbers at their indices, where the last one's stays. Then no branch asks whose it
+    is, which nobody could predict, but a select in full vectors. A plane with an index outside is left as it was, and
+    the byte at `wrong_at` set.
+    """
     f = unpack_frame(frame)
     g, where, out = pointer(g_at, x_type), pointer(where_at, INT64), pointer(out_at, x_type)
-    elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
-    owner = np.empty(elements * f.inner, np.int64)
+    elements, windows, inner = f.d * f.h * f.w * f.inner, f.od * f.oh * f.ow, f.inner
+    store = np.empty(elements, number_type)
+    owner = pointer(store.ctypes.data, number_type)
     for plane in range(start, stop):
-        base = plane * windows * f.inner
-        for i in range(windows):
-            for c in range(f.inner):
-                owner[where[base + i * f.inner + c] * f.inner + c] = i
-        for i in range(windows):
-            for c in range(f.inner):
-                at = where[base + i * f.inner + c] * f.inner + c
-                out[base + i * f.inner + c] = 0
-                if owner[at] == i:
-                    out[base + i * f.inner + c] = g[plane * elements * f.inner + at]
+        row = plane * windows * inner
+        if not all_inside(where, row, windows * inner, f.d * f.h * f.w):
+            pointer(wrong_at, BYTE)[0] = 1
+        elif inner == 1:
+            for i in range(windows):
+                owner[where[row + i]] = i
+            take_owned(g, where, out, owner, (row, windows, plane * elements, 0), 1)
+        else:
+            for i in range(windows):
+                for c in range(inner):
+                    owner[where[row + i * inner + c] * inner + c] = i
+            for i in range(windows):
+                take_owned(g, where, out, owner, (row + i * inner, inner, plane * elements, i), inner)
+    return store.size  # Numba frees an array after its last use by name, whatever still has its address

@@ -19,12 +19,12 @@ EACH = pytest.mark.parametrize("name", KERNELS)
 # Reducers and codecs that ask for float64 or 64-bit division, by their part of a kernel's name.
 WANTS_FLOAT64 = (
     "mean_wide", "mean_int64", "mean_exact", "mean_known", "known_divisor", "norm1_wide", "norm2_wide", "norm_any",
-    "norm_scaled", "median_narrowed", "median_wide", "f64",
+    "norm3", "norm4", "norm_scaled", "median_narrowed", "median_wide", "f64",
 )  # fmt: skip
 # Kernels that a multiprocessor may hold once only: they compute more than they load, or are of 64-bit indices.
 WANTS_REGISTERS = (
-    "norm_any", "norm_scaled", "norm2_wide", "median_exact", "mean_exact", "mean_known_f16", "known_divisor_f16",
-    "f32_wide",
+    "norm_any", "norm_scaled", "norm2_wide", "norm3", "median_exact", "mean_exact", "mean_known_f16",
+    "known_divisor_f16", "f32_wide",
 )  # fmt: skip
 FLOOR = 128  # registers of a thread with which two blocks of 256 threads fit
 WANTS_DIVISION = ("mean_exact", "mean_rounded", "median_exact", "median_rounded", "_wide")
