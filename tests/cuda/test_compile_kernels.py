@@ -23,8 +23,8 @@ WANTS_FLOAT64 = (
 )  # fmt: skip
 # Kernels that a multiprocessor may hold once only: they compute more than they load, or are of 64-bit indices.
 WANTS_REGISTERS = (
-    "norm_any", "norm_scaled", "norm2_wide", "norm3", "median_exact", "mean_exact", "mean_known_f16", "known_divisor_f16",
-    "f32_wide",
+    "norm_any", "norm_scaled", "norm2_wide", "norm3", "median_exact", "mean_exact", "mean_known_f16",
+    "known_divisor_f16", "f32_wide",
 )  # fmt: skip
 FLOOR = 128  # registers of a thread with which two blocks of 256 threads fit
 WANTS_DIVISION = ("mean_exact", "mean_rounded", "median_exact", "median_rounded", "_wide")
