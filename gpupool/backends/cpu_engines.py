@@ -15,9 +15,10 @@ from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.point import point, point_indices, point_select
 from gpupool.kernels.cpu.program import run_units
 from gpupool.kernels.reducers import neutral, selects, unordered
-from gpupool.kernels.window import Geometry, Sliding, extent, tap_count
+from gpupool.kernels.window import Adaptive, Geometry, Sliding, extent, tap_count
 
 from .cpu_find import MOST_TABLE, find_program
+from .cpu_uneven import is_flat, uneven_program
 from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
 from .cpu_windows import windows_program
 
@@ -73,10 +74,13 @@ def choose_engine(
         return Choice((Stage(point_select, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     loaded = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
     acc = red.accumulator(loaded)
-    slides = isinstance(rule, Sliding)
-    if acc is None or neutral(red, loaded) is None or not slides or work(g) <= SMALL_WORK:
+    fast = isinstance(rule, Sliding) or (isinstance(rule, Adaptive) and is_flat(g))
+    if acc is None or neutral(red, loaded) is None or not fast or work(g) <= SMALL_WORK:
         return Choice((Stage(point, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     types = Types(*kinds, acc, *codecs, red, red, red)
+    if not isinstance(rule, Sliding):
+        packed, units = uneven_program(g, types)
+        return Choice((Stage(run_units, packed, (), units),))
     if is_whole(g) and unordered(red, loaded) is not None:
         return whole(g, types)
     packed, units = windows_program(folded(g), types)

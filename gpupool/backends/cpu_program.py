@@ -8,7 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from gpupool.kernels.cpu.memory import stream_function
-from gpupool.kernels.cpu.passes import Kind, Record, Types, fill_function, pass_function, zero_function
+from gpupool.kernels.cpu.passes import (
+    Kind,
+    Record,
+    Types,
+    fill_function,
+    listed_function,
+    pass_function,
+    zero_function,
+)
 from gpupool.kernels.cpu.program import HEAD, Head
 
 # Strides that passes are compiled for: with constants, vector code picks the elements apart; else one by one.
@@ -200,6 +208,19 @@ class Program:
                 self.counts[len(self.ops)] = expanded
             records = asking(record, src.item, dst.item, self.ahead) if src.base == "x" and constant else [record]
             self.ops += [(function, r) for r in records]
+
+    def reduce_listed(self, src: Place, dst: Place, extent: Extent, windows: Sequence[tuple[int, int]]) -> None:
+        """dst = columns of src combined, as many as each of these half-open ranges has. No finished results."""
+        starts, lengths = zip(*((start, stop - start) for start, stop in windows), strict=True)
+        flat = extent.chans == 1
+        function = listed_function(self.types, max(lengths) if flat else 0, flat, src.chan == src.item)
+        row = src.row if 0 < src.row <= AHEAD else 0
+        record = Record(
+            1, 0, 0, 0, extent.rows, src.row, dst.row, 0, extent.cols, src.col // src.item, dst.col // dst.item,
+            src.chan // src.item, extent.chans, src.at, dst.at, ahead=self.ahead, asked=row,
+        )  # fmt: skip
+        self.counts[len(self.ops)] = (*starts, *lengths)
+        self.ops.append((function, record))
 
     def _records(self, loops: list[Loop], src: Place | None, dst: Place, **known: int) -> Iterator[Record]:
         """What a pass along these loops is told, as often as it must be told of more than three of them."""

@@ -176,6 +176,57 @@ def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
     return run_pass
 
 
+def listed_function(types: Types, taps: int, flat: bool, dense: bool) -> int:
+    """The address of the pass that combines neighbouring columns, as many and from where a table says.
+
+    Without channels (`flat`) its loop goes through the windows, of up to `taps` taps, else through the channels, which
+    lie side by side where `dense` says so. `Record.tap` and `Record.taps` are their step and number.
+    """
+    src_type, acc_type, codec, seeder, red = types.x, types.acc, types.x_codec, types.seeder, types.red
+    known = taps if taps <= MOST_TAPS else 0
+
+    def run_listed(record, x, y, buffers):
+        full_width()
+        p = pointer(record, INT64)
+        n, step, to, chans = p[8], p[9], p[10], p[12]
+        chan = 1 if dense else p[11]
+        table = pointer(record + p[16], INT32)
+        for q in range(p[4]):
+            line = x + p[13] + q * p[5]
+            for ask in range(p[17], p[17] + p[18], LINE):
+                prefetch(line + ask)
+            src, dst = pointer(line, src_type), pointer(buffers + p[14] + q * p[6], acc_type)
+            if flat and known > 0:
+                for j in range(n):
+                    at, many = fetch(table, j) * step, fetch(table, n + j)
+                    v = seed(seeder, decode(codec, fetch(src, at)), 0)
+                    for t in range(1, known):
+                        near = at + t * step if t < many else at
+                        w = combine(red, v, seed(seeder, decode(codec, fetch(src, near)), 0))
+                        v = w if t < many else v
+                    put(dst, j * to, v)
+            elif flat:
+                for j in range(n):
+                    at = fetch(table, j) * step
+                    v = seed(seeder, decode(codec, fetch(src, at)), 0)
+                    for t in range(1, fetch(table, n + j)):
+                        v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + t * step)), 0))
+                    put(dst, j * to, v)
+            else:
+                for j in range(n):
+                    at, line_to = fetch(table, j) * step, j * to
+                    for c in range(chans):
+                        put(dst, line_to + c, seed(seeder, decode(codec, fetch(src, at + c * chan)), 0))
+                    for _ in range(1, fetch(table, n + j)):
+                        at += step
+                        for c in range(chans):
+                            w = seed(seeder, decode(codec, fetch(src, at + c * chan)), 0)
+                            put(dst, line_to + c, combine(red, dst[line_to + c], w))
+        return 0
+
+    return c_function(run_listed)
+
+
 def fill_function(types: Types) -> int:
     """The address of the pass that fills accumulators with one that changes no other: for padding."""
     acc_type, neutral = types.acc, types.red.neutral(types.acc)
