@@ -91,6 +91,26 @@ def test_bands(engines, op, dtype):
     assert tried > 150
 
 
+@pytest.mark.parametrize("op", ["max", "avg"])
+def test_uneven_windows(engines, op):
+    """Windows that share axes with up to 30 positions each, one and two axes, longer results, several bands of rows."""
+    rng = np.random.default_rng(8)
+    tall = [((2, 700, 23), (100, 7)), ((1, 90, 33, 5), (40, 4)), ((3, 61), (2,))]
+    for trial in range(60):
+        axes, last = 1 + trial % 2, trial % 3 == 0
+        shape = (*rng.integers(1, 4, 2), *rng.integers(1, 60, axes), *((rng.integers(1, 20),) if last else ()))
+        size = tuple(rng.integers(1, 40, axes))
+        if trial < len(tall):
+            shape, size = tall[trial]
+            axes, last = len(size), len(shape) == 4
+        x = values(rng, tuple(map(int, shape)), DTYPES[trial % len(DTYPES)])
+        x = np.asfortranarray(x) if trial % 5 == 0 else x
+        function = getattr(gp, f"adaptive_{op}_pool{axes}d")
+        layout = "channels_last" if last else "channels_first"
+        a, b = engines(function, x, tuple(map(int, size)), data_format=layout)
+        same(a, b, op == "max")
+
+
 def same_pair(a, b, positions=True):
     """Whether two results with positions agree: the elements' bits, but for those of NaN, and all positions."""
     same(a[0], b[0], True)
