@@ -170,11 +170,17 @@ def test_broken_pipe(tmp_path):
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals and named pipes")
 def test_ctrl_c(tmp_path):
     os.mkfifo(tmp_path / "in.npy")
-    argv = [sys.executable, "-m", "gpupool", "pool", "in.npy", "-o", "out.npy", "--op", "max", "--window", "2"]
+    # A job in the background, and what it starts, ignores the signal unless told otherwise.
+    listen = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    script = f"{listen}; runpy.run_module('gpupool', run_name='__main__')"
+    argv = [sys.executable, "-c", script, "pool", "in.npy", "-o", "out.npy", "--op", "max", "--window", "2"]
     with subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         writer = open_for_writing(tmp_path / "in.npy", process)  # the command waits for data that never come
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        try:
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     os.close(writer)
     assert (process.returncode, err) == (130, "gpupool: error: interrupted\n")
     assert not (tmp_path / "out.npy").exists()
