@@ -12,6 +12,7 @@ import atexit
 import ctypes
 import operator
 import os
+import sys
 import threading
 import time
 from array import array
@@ -113,10 +114,22 @@ class _Crew:
             (native.RELEASE, python.PyThread_release_lock),
         ):
             self._words[at] = ctypes.cast(function, ctypes.c_void_p).value or 0
+        for at, name in (
+            (native.WHERE, "sched_getcpu"),
+            (native.GET_MASK, "sched_getaffinity"),
+            (native.SET_MASK, "sched_setaffinity"),
+        ):
+            self._words[at] = _system_function(name)
         self._words[native.NEVER] = _taken_lock()
         self._words[native.LOOKS] = self._patience(compiled(native.idle, 2, ()).call)
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
+
+    def _live(self, index: int) -> None:
+        """What a worker thread does."""
+        slot = self._native.HEAD + index * self._native.SLOT
+        self._words[slot + self._native.THREAD] = threading.get_native_id()
+        self._serve(self.table, index)
 
     def _patience(self, idle: Any) -> int:
         """For how many looks a thread goes on."""
@@ -136,7 +149,7 @@ class _Crew:
     def _add(self) -> bool:
         index = len(self._threads)
         self._words[self._native.HEAD + index * self._native.SLOT + self._native.LOCK] = _taken_lock()
-        thread = threading.Thread(target=self._serve, args=(self.table, index), name="gpupool", daemon=True)
+        thread = threading.Thread(target=self._live, args=(index,), name="gpupool", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # the system allows no more threads: fewer do the work
@@ -149,6 +162,14 @@ class _Crew:
         self._dismiss(self.table, len(self._threads))
         for thread in self._threads:
             thread.join(0.1)  # one that is at work for a daemon thread of the user's is left to the end of the process
+
+
+def _system_function(name: str) -> int:
+    """The address of a function of Linux's C library, 0 elsewhere."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    function = getattr(ctypes.CDLL(None), name, None)
+    return ctypes.cast(function, ctypes.c_void_p).value or 0 if function else 0
 
 
 def _taken_lock() -> int:
