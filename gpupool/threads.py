@@ -101,6 +101,7 @@ class _Crew:
         self._serve = compiled(native.serve, 2, ()).call
         self._dismiss = compiled(native.dismiss, 2, ()).call
         self.share = compiled(native.share, 4, ()).call
+        self.job_words = native.JOB - native.FIRST
         words = native.HEAD + MOST_THREADS * native.SLOT
         block = (ctypes.c_int64 * (words + native.LINE))()
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(block))  # a thread may look at it until the process ends
@@ -205,7 +206,7 @@ def run_pieces(code: Compiled, arguments: tuple[int, ...], constants: tuple, tot
     if threads > 1 and pieces > 1:
         crew = _crew or _get_crew()
         workers = crew.grown(threads - 1)
-        spare = (0,) * (28 - len(arguments))
+        spare = (0,) * (crew.job_words - len(arguments))
         job = array("q", (code.address, len(arguments), total, pieces, *arguments, *spare))
         if crew.share(crew.table, workers, min(threads, pieces) - 1, job.buffer_info()[0]):
             return

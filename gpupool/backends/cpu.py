@@ -114,10 +114,7 @@ class Call:
     def _run(self, stage: tuple, addresses: list[int]) -> None:
         """One stage on as many threads as it is worth."""
         code, units, piece, packed, constants, _ = stage
-        if units < 2 * piece:
-            code.call(*addresses, packed, 0, units, *constants)
-        else:
-            run_pieces(code, (*addresses, packed), constants, units, piece)
+        run_pieces(code, (*addresses, packed), constants, units, piece)
 
 
 def payload(dtype: np.dtype) -> np.dtype:

@@ -147,7 +147,4 @@ def new_result(plan: JobPlan, like: Any) -> np.ndarray:
 def launch(code: jit.Compiled, addresses: tuple[int, ...], constants: tuple, units: int, elements: int) -> None:
     """Units of work on as many threads as they are worth."""
     piece = max(1, SERIAL_ELEMENTS * units // max(1, elements))
-    if units < 2 * piece:
-        code.call(*addresses, 0, units, *constants)
-    else:
-        run_pieces(code, addresses, constants, units, piece)
+    run_pieces(code, addresses, constants, units, piece)

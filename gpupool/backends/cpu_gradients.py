@@ -82,21 +82,20 @@ def powers_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     codecs = input_codec(plan.dtypes[0]), input_codec(plan.out_dtype)
     numbers = acc.type(0), acc.type(1), acc.type(exponent_of(plan))
     constants = (payload(plan.dtypes[0]), payload(plan.out_dtype), acc, codecs, numbers)
-    code = jit.compiled(powers, 7, constants)
     rows, elements = f.outer * f.d * f.h, math.prod(form.x)
     request = plan.request._replace(dtype=acc.name, keepdims=True)
     back = tuple(form.order.index(a) for a in range(len(form.order)))
     frame, axes = packed.ctypes.data, tile_axes(plan)
-    tiled = powers_in_tiles(plan, form, axes) if axes else None
+    if axes:
+        give = powers_in_tiles(plan, form, axes)
+    else:
+        code = jit.compiled(powers, 7, constants)
+        give = lambda *addresses: launch(code, (*addresses, frame), constants, rows, elements)  # noqa: E731
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
         norms = run_pooling(arrays[1].transpose(back), request)
         norms = np.ascontiguousarray(norms.transpose(form.order))
-        addresses = (arrays[0].ctypes.data, norms.ctypes.data, arrays[1].ctypes.data, out.ctypes.data)
-        if tiled is not None:
-            tiled(*addresses)
-        else:
-            launch(code, (*addresses, frame), constants, rows, elements)
+        give(arrays[0].ctypes.data, norms.ctypes.data, arrays[1].ctypes.data, out.ctypes.data)
 
     return run
 

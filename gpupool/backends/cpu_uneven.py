@@ -16,8 +16,7 @@ from gpupool.kernels.window import Axis, Geometry, adaptive_range
 
 from .cpu_program import Extent, Place, Program, Units, pack_units
 from .cpu_reduction import Emit
-
-BAND_ELEMENTS = 8192  # accumulators in a buffer
+from .cpu_windows import BAND_ELEMENTS
 
 
 def is_flat(g: Geometry) -> bool:

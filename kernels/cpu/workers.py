@@ -35,7 +35,6 @@ FREE, ASLEEP, BUSY, LEAVE = 0, 1, 2, 3  # states; any other is the address of a 
 
 # A job: its function and arguments (start and stop of a piece belong at FIRST + place), and how far it has come.
 ENTRY, PLACE, TOTAL, PIECES, FIRST = 0, 1, 2, 3, 4
-ARGUMENTS = 8
 NEXT, DONE, FAILED = 2 * LINE, 3 * LINE, 3 * LINE + 1  # what threads write has cache lines of its own
 JOB = 4 * LINE
 
