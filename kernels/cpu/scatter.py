@@ -15,15 +15,21 @@ from .jit import called, fetch, kernel, pointer, put
 BYTE, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
 
 
-@kernel
-def extremes(where_at, n, found_at):
-    """The least and the largest of n indices."""
-    where, found = pointer(where_at, INT64), pointer(found_at, INT64)
-    low, high = where[0], where[0]
-    for i in range(1, n):
+@called
+def low_and_high(where, row, n):
+    """The least and the largest of n indices from `row` on."""
+    low, high = where[row], where[row]
+    for i in range(row + 1, row + n):
         low = where[i] if where[i] < low else low
         high = where[i] if where[i] > high else high
-    found[0], found[1] = low, high
+    return low, high
+
+
+@kernel
+def extremes(where_at, n, found_at):
+    """Leave the least and the largest of n indices."""
+    found = pointer(found_at, INT64)
+    found[0], found[1] = low_and_high(pointer(where_at, INT64), 0, n)
 
 
 @called
@@ -131,16 +137,6 @@ def take_owned(g, where, out, owner, lanes, inner):
         put(out, row + i, value if number == (first if inner > 1 else i) else zero)
 
 
-@called
-def all_inside(where, row, n, limit):
-    """Whether n indices from `row` on lie in a plane of so many elements."""
-    low, high = where[row], where[row]
-    for i in range(row, row + n):
-        low = where[i] if where[i] < low else low
-        high = where[i] if where[i] > high else high
-    return low >= 0 and high < limit
-
-
 @kernel
 def unpool_back(g_at, where_at, out_at, frame, wrong_at, start, stop, x_type, number_type):
     """What lies at each element's index, zero where a later element of the plane has the same.
@@ -156,7 +152,8 @@ def unpool_back(g_at, where_at, out_at, frame, wrong_at, start, stop, x_type, nu
     owner = pointer(store.ctypes.data, number_type)
     for plane in range(start, stop):
         row = plane * windows * inner
-        if not all_inside(where, row, windows * inner, f.d * f.h * f.w):
+        low, high = low_and_high(where, row, windows * inner)
+        if low < 0 or high >= f.d * f.h * f.w:
             pointer(wrong_at, BYTE)[0] = 1
         elif inner == 1:
             for i in range(windows):
