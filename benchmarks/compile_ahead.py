@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import itertools
 import multiprocessing
 import os
 import sys
@@ -24,6 +25,7 @@ import numpy as np
 
 import gpupool
 from benchmarks.cases import Case, select
+from benchmarks.gpu_backward import backward_calls
 from benchmarks.host_cost import FakeArray, no_gpu_needed
 from benchmarks.machine import ROOT
 from benchmarks.short_run import short_cases
@@ -35,7 +37,7 @@ X, OUT = 1 << 44, 1 << 46  # where the arrays would be: apart, and aligned as ev
 
 
 def benchmark_calls() -> Iterator[Callable[[], Any]]:
-    """The calls of the benchmark's rows, which have an `out`, and of the short run, which have none."""
+    """The calls of the benchmarks' rows, which have an `out`, and of the short run, which have none."""
 
     def call(case: Case, **out: Any) -> Callable[[], Any]:
         x = FakeArray(case.in_layout(case.shape), case.dtype, X)
@@ -47,6 +49,8 @@ def benchmark_calls() -> Iterator[Callable[[], Any]]:
         yield call(case, out=(out, FakeArray(shape, "int64", 2 * OUT)) if case.indices else out)
     for case in short_cases():
         yield call(case)
+    addresses = itertools.count(OUT, OUT)
+    yield from backward_calls(lambda shape, dtype: FakeArray(shape, dtype, next(addresses)))
 
 
 def laid_out(layout: Any, address: int) -> FakeArray:

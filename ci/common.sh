@@ -1,9 +1,9 @@
 # Sourced by every script here: strict mode, the repository root as working directory, and the interpreter to use.
-# PYTHON=/path/to/python chooses another interpreter.
+# PYTHON=/path/to/python chooses another interpreter than `python`, or `python3` where there is no such command.
 set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$ROOT"
-PYTHON="${PYTHON:-python}"
+PYTHON="${PYTHON:-$(command -v python || command -v python3)}"
 export PYTHONUNBUFFERED=1
 # Tests are bound by compilation, in one process each: as many processes as cores, up to four.
 IN_PARALLEL=(-n "${TEST_PROCESSES:-auto}" --maxprocesses 4)

@@ -17,7 +17,11 @@ import hypothesis
 import pytest
 
 FAST = "numpy-fast"
-TIERS = {"cpu_only": "needs the compiled CPU engine", "simulator_only": "needs NUMBA_ENABLE_CUDASIM=1"}
+TIERS = {
+    "cpu_only": "needs the compiled CPU engine",
+    "simulator_only": "needs NUMBA_ENABLE_CUDASIM=1",
+    "gpu_only": "needs a GPU",
+}
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=2000)
@@ -82,12 +86,13 @@ def _engines_for_large_arrays(request, monkeypatch):
 
 
 def pytest_collection_modifyitems(config, items):
-    unwanted = "cpu_only" if backends.simulated() else "simulator_only"
-    dropped = [item for item in items if item.get_closest_marker(unwanted)]
-    if dropped:
-        config.hook.pytest_deselected(items=dropped)
-        items[:] = [item for item in items if item not in dropped]
-        config.left_out[f"tests marked {unwanted} ({TIERS[unwanted]})"] = len(dropped)
+    on_gpu = config.getoption("--gpu") or config.getoption("--library")
+    for unwanted in ("cpu_only" if backends.simulated() else "simulator_only", *(() if on_gpu else ("gpu_only",))):
+        dropped = [item for item in items if item.get_closest_marker(unwanted)]
+        if dropped:
+            config.hook.pytest_deselected(items=dropped)
+            items[:] = [item for item in items if item not in dropped]
+            config.left_out[f"tests marked {unwanted} ({TIERS[unwanted]})"] = len(dropped)
     if config.getoption("--library"):
         others = [item for item in items if "backend" not in item.fixturenames]
         config.hook.pytest_deselected(items=others)

@@ -90,15 +90,12 @@ def test_readme_simulator(block, tmp_path):
 
 
 @pytest.mark.parametrize("block", python_blocks("gpu"), ids=str)
-def test_readme_gpu(block, request, tmp_path):
-    """Run on a GPU; elsewhere it must at least parse, and use only names that exist."""
+def test_readme_gpu_names(block):
+    """It parses and uses only names that exist; tests/test_gpu.py runs it."""
     names = {node.attr for node in ast.walk(ast.parse(block.body)) if isinstance(node, ast.Attribute)
              and isinstance(node.value, ast.Name) and node.value.id == "gp"}  # fmt: skip
     assert names
     assert names <= set(dir(gp))
-    if request.config.getoption("--gpu"):
-        done = subprocess.run([sys.executable, "-c", block.body], cwd=tmp_path, capture_output=True, text=True)
-        assert (done.stdout, done.returncode) == (block.output, 0), done.stderr
 
 
 # -- README: tables ----------------------------------------------------------------------------------------------------
