@@ -36,9 +36,9 @@ class Row(NamedTuple):
     case: str
     dtype: str
     bytes: int
-    gpupool: float | None = None
-    torch: float | None = None
-    copy: float | None = None
+    gpupool_us: float | None = None
+    torch_us: float | None = None
+    copy_us: float | None = None
     difference: float | None = None
     forms: dict[str, str] | None = None
     problem: str = ""
@@ -126,17 +126,18 @@ def measure(gpu: Gpu, case: Case, dtype: str, rounds: int) -> Row:
         gpu.timer.measure(contenders, sets, rounds)
     except Exception as error:  # one broken row must not cost the others
         return row._replace(problem=reason(error))
-    times = {c.name: round(c.seconds * 1e6, 3) for c in contenders}
+    gpupool_us, torch_us, copy_us = (round(c.seconds * 1e6, 3) for c in contenders)
     problem = "" if difference <= CLOSE[dtype] else f"differs from PyTorch's by {difference:.1e} of the largest"
-    return row._replace(**times, difference=difference, forms={c.name: c.note for c in contenders}, problem=problem)
+    forms = {c.name: c.note for c in contenders}
+    return Row(case.id, dtype, size, gpupool_us, torch_us, copy_us, difference, forms, problem)
 
 
 def line(row: Row) -> str:
     """A row of the printed table."""
-    if row.gpupool is None or row.torch is None or row.copy is None:
+    if row.gpupool_us is None or row.torch_us is None or row.copy_us is None:
         return f"{row.case:54}{row.dtype:>9}  ERROR {row.problem}"
-    figures = f"{row.gpupool:10.1f}{row.torch:10.1f}{row.copy:10.1f}"
-    ratios = f"{row.torch / row.gpupool:9.2f}x{row.copy / row.gpupool:8.2f}"
+    figures = f"{row.gpupool_us:10.1f}{row.torch_us:10.1f}{row.copy_us:10.1f}"
+    ratios = f"{row.torch_us / row.gpupool_us:9.2f}x{row.copy_us / row.gpupool_us:8.2f}"
     return f"{row.case:54}{row.dtype:>9}{figures}{ratios}  {row.problem}"
 
 

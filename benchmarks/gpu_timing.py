@@ -11,6 +11,8 @@ from benchmarks.timing import Contender, no_garbage_collection, rotations
 # One sample is a replay of about this long: the two events and the launch of the graph then weigh under 1 %.
 SAMPLE_SECONDS = 600e-6
 MAX_CALLS = 128
+# Before a case is timed its contenders run for so long: a GPU that had nothing to do takes its time to clock up.
+WARM_SECONDS = 50e-3
 
 
 def l2_bytes(cupy: Any) -> int:
@@ -71,6 +73,10 @@ class GpuTimer:
         with self.stream, no_garbage_collection():
             for contender in contenders:
                 samplers[contender.name] = self._sampler(contender, sets)
+            start = time.perf_counter()
+            while time.perf_counter() - start < WARM_SECONDS:
+                for sample in samplers.values():
+                    sample()
             for _, order in rotations(contenders, rounds):
                 for contender in order:
                     contender.samples.append(samplers[contender.name]())

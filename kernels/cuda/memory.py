@@ -24,6 +24,7 @@ if SIMULATED:
         unsigned,
     )
 else:
+    from . import declared  # noqa: F401 (before anything else of numba-cuda's)
     from .memory_compiled import (
         NAMES,
         atomic_max,
