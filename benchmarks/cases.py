@@ -68,6 +68,13 @@ class Case:
         return self.shape[2:] if self.is_global else (self.window,) * self.dims
 
     @property
+    def taps(self) -> int:
+        """Elements of the largest window."""
+        if self.is_adaptive:  # of n elements in so many windows one has two more than the rounded down share, at most
+            return prod(n // self.window + 2 * (n % self.window > 0) for n in self.shape[2:])
+        return prod(self.windows)
+
+    @property
     def strides(self) -> tuple[int, ...]:
         """Step per pooled axis."""
         return self.shape[2:] if self.is_global else (self.stride,) * self.dims

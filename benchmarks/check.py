@@ -116,7 +116,7 @@ def check_gpupool(case: Case, planes: np.ndarray, result: Any) -> None:
     got = channels_first(case, result)[checked_planes(case)].astype(np.float64)
     worst = float(np.max(np.abs(got - wanted) / (1.0 if ulp is None else ulp)))
     # The accuracy rule: 2 ulp up to 64 taps, 1 ulp above, where sums are compensated or wider.
-    limit = 0.0 if ulp is None else 2.0 if prod(case.windows) <= 64 else 1.0
+    limit = 0.0 if ulp is None else 2.0 if case.taps <= 64 else 1.0
     if not worst <= limit:
         raise WrongResult(f"gpupool is off by {worst:.3g} {'ulp' if ulp is not None else ''}")
 

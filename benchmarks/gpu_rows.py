@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks import check
 from benchmarks.cases import Case
 from benchmarks.cpu_rows import add_checked, reason
-from benchmarks.gpu_peers import GPU_PEERS, copy_cuda, gpupool_cuda, on_host, random_device_array
+from benchmarks.gpu_peers import GPU_PEERS, copies, gpupool_cuda, on_host, random_device_array
 from benchmarks.gpu_timing import MAX_CALLS, GpuTimer, device_name, l2_bytes
 from benchmarks.report import Row
 from benchmarks.timing import Contender, buffer_sets
@@ -45,11 +45,10 @@ class Gpu:
 
     def copy_gbps(self) -> float:
         """Device copy speed on 1 GiB, bytes read and written."""
-        case = Case("max", (1, 1, COPY_BYTES), 1, 1, dtype="uint8")
         with self.timer.stream:
-            contender = copy_cuda(self.cupy, case, [None], self.timer.stream)
-        self.timer.measure([contender], 1, 10)
-        return 2 * COPY_BYTES / contender.seconds * 1e-9
+            contenders = copies(self.cupy, 2 * COPY_BYTES, 1, self.timer.stream)
+        self.timer.measure(contenders, 1, 10)
+        return 2 * COPY_BYTES / min(c.seconds for c in contenders) * 1e-9
 
 
 def variant_name(case: Case, x: Any) -> str:
@@ -79,7 +78,7 @@ def run_case(gpu: Gpu, case: Case, rounds: int, peers: tuple[str, ...]) -> Row:
         if ulp is not None:
             row.ulp["gpupool"] = round(ulp, 3)
         contenders += _peers(gpu, row, case, xs, planes, ours, peers)
-        contenders.append(copy_cuda(gpu.cupy, case, xs, gpu.timer.stream))
+        contenders += copies(gpu.cupy, case.bytes, row.buffers, gpu.timer.stream)
     gpu.timer.measure(contenders, row.buffers, rounds)
     row.take(contenders)
     return row

@@ -25,7 +25,7 @@ def dtype_of(value: Any) -> np.dtype:
         pass
     try:
         return np.dtype(str(value).rpartition(".")[2])
-    except TypeError:
+    except (TypeError, ValueError):  # NumPy 2.5 reads "slice(None, 1, None)" as a list of formats
         raise TypeError(f"dtype must be a real dtype, got {value!r}") from None
 
 

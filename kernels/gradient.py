@@ -24,8 +24,8 @@ def hits(a, o, p):
 
 
 def adaptive_windows_of(a, p):
-    """The same by the rule `Adaptive`, of all `a.s` windows that share the axis."""
-    return p * a.s // a.n, ((p + 1) * a.s - 1) // a.n + 1
+    """The same by the rule `Adaptive`, of all `a.s` windows that share the axis; without any, nothing is negative."""
+    return p * a.s // a.n, ((p + 1) * a.s + a.n - 1) // a.n
 
 
 def adaptive_hits(a, o, p):

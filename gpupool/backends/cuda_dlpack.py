@@ -18,7 +18,7 @@ from gpupool.backends import cuda_launch
 
 CUDA, MANAGED = 2, 13
 NOT_READY = 600  # the driver's answer to whether an event has passed
-KINDS = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 6: "bool"}
+KINDS = {0: "int", 1: "uint", 2: "float", 4: "bfloat", 5: "complex", 6: "bool"}  # complex: refused by its name
 
 
 class Tensor(ctypes.Structure):

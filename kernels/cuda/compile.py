@@ -54,7 +54,8 @@ class Kernel:
         """All that distinguishes kernels: NamedTuples of different classes are equal, so their types are named."""
         parts = tuple((type(p), tuple(p)) for p in (self.red, self.x_codec, self.y_codec, self.rule))
         types = (self.x_type, self.y_type, self.index_bits, self.offset_bits)
-        return (self.engine, *parts, *types, self.constants, self.threads)
+        constants = tuple((name, type(value), value) for name, value in self.constants)
+        return (self.engine, *parts, *types, constants, self.threads)
 
     @functools.cached_property
     def name(self) -> str:

@@ -42,7 +42,8 @@ class JobKernel(Kernel):
         bound = (self.red, self.x_codec, self.y_codec, self.rule)
         parts = tuple(p and (type(p), tuple(p)) for p in bound)
         widths = (self.index_bits, self.offset_bits)
-        return (self.engine, *parts, self.memories, *widths, self.constants, self.threads)
+        constants = tuple((name, type(value), value) for name, value in self.constants)
+        return (self.engine, *parts, self.memories, *widths, constants, self.threads)
 
     def signature(self) -> tuple[Any, ...]:
         """The types of the arguments."""
