@@ -177,7 +177,7 @@ def send_away(table, slot):
     """See that a sleeping worker wakes on another processor than this one, where it would wait for this thread.
 
     Linux does not take a processor for idle that a hypervisor has halted, and wakes threads beside the caller then:
-    three calls in four of 1.2 ms took 2.4 ms so, beside a library that moves threads about; with this, one in three.
+    three calls in four of 1.2 ms took 2.4 ms so, beside a library that moves threads about; with this, one in thirty.
     """
     calls, s = pointer(table, INT64), pointer(slot, INT64)
     if calls[WHERE] == 0:
