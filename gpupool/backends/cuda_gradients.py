@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpupool.backends import cuda_apart
 from gpupool.backends.cuda_jobs import Stage, fill_bytes, make_axes, read_back
 from gpupool.backends.cuda_tiles import LARGEST_WINDOW
 from gpupool.gradients import accumulator, exponent_of
@@ -72,21 +73,27 @@ def sums(plan: JobPlan) -> Steps:
         ("UNIFORM", uniform_divisor(axes, plan.request.divisor_override or 0, plan.forward.rule) if averages else 1),
         *known_windows(plan),
     )  # fmt: skip
-    return Steps([Stage(gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))], [], run_first)
+    gather = Stage(gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))
+    return Steps([cuda_apart.sums(plan, constants) or gather], [], run_first)
 
 
 def chosen(plan: JobPlan) -> Steps:
-    """Gradients of operators that choose an element, whose positions are the third operand."""
+    """Gradients of operators that choose an element, whose positions are the third operand, if there is one."""
+    if len(plan.dtypes) == 2:
+        return Steps([cuda_apart.found(plan)], [], run_first)
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     codecs = (plan.dtypes[0], plan.out_dtype)
     gather = Stage(gather_chosen, (0, 2, 3), 1, "x", (("ACC", acc.type), *known_windows(plan)), codecs)
+    gather = cuda_apart.chosen(plan, flat=True) or gather
     if plan.job.own:
         return Steps([gather], [], run_first)
     return Steps([Stage(check_indices, (2, 4), 1, "y"), gather], [FLAGS], run_checked)
 
 
 def powers(plan: JobPlan) -> Steps:
-    """Gradients of Lp norms, which are the third operand."""
+    """Gradients of Lp norms, which are the third operand, if there is one."""
+    if len(plan.dtypes) == 2:
+        return Steps([cuda_apart.powers(plan)], [], run_first)
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     constants = (
         ("ACC", acc.type), ("EXPONENT", exponent_of(plan)), ("DILATED", any(a.d > 1 for a in make_axes(plan))),
