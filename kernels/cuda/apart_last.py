@@ -12,7 +12,7 @@ from numba import cuda
 
 from ..point import combine, encode, finish, seed
 from ..window import first_tap
-from .apart import exists, inside, gift, store
+from .apart import exists, gift, inside, store
 from .apart_found import norm_share
 from .gather import decode_result
 from .memory import index, load_vector

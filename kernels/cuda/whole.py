@@ -19,7 +19,8 @@ Y_CODEC = None  # bound to the codec of the result
 ACC: Any = None  # bound to the type in which gradients are added
 OUT: Any = None  # bound to the NumPy type of the stored elements
 CODE: Any = None  # bound to the NumPy type in which positions are compared
-VECTOR = WINDOWS = GIVEN = MANY = 1  # bound: elements of a store, windows of a thread (1, or VECTOR), vectors of a thread
+# Bound: elements of a store, windows of a thread (1, or VECTOR) and how many are loaded at once, vectors of a thread.
+VECTOR = WINDOWS = GIVEN = MANY = 1
 LANES = False
 
 
