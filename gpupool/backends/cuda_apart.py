@@ -2,7 +2,7 @@
 
 | kernels | when |
 | --- | --- |
-| whole_* | one window takes in each whole plane |
+| whole_* | one window takes in each whole plane: see `cuda_whole` |
 | apart_* | rows contiguous, or any strides |
 | last_* | channels last |
 
@@ -18,16 +18,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends.cuda_choose import merged
-from gpupool.backends.cuda_jobs import Fitted, Grid, Place, Stage
-from gpupool.backends.cuda_tiles import WIDEST
-from gpupool.geometry import NO_AXIS, make_axis
+from gpupool.backends import cuda_whole
+from gpupool.backends.cuda_jobs import Fitted, Grid, Place, Scratch, Stage, aligned_at, axes_of
 from gpupool.gradients import accumulator, exponent_of, norms_request
 from gpupool.jobs import JobPlan, Operand
-from gpupool.kernels.cuda import apart, apart_found, apart_last, whole
+from gpupool.kernels.cuda import apart, apart_found, apart_last
 from gpupool.kernels.cuda import operators as storage
 from gpupool.kernels.cuda.walk import Walk, cut
-from gpupool.kernels.reducers import selects
 from gpupool.kernels.window import Axis, Geometry, Sliding
 from gpupool.plan import Plan, choose, make_plan
 from gpupool.request import Request
@@ -36,7 +33,6 @@ LARGEST_CELL = 8  # elements along an axis from one window to the next that a th
 LARGEST_GIVEN = 32  # and that it writes, where it reads none
 MOST_TAPS = 64  # of a window that a thread reads
 WIDEST_ROW = 32  # elements of a row that a thread keeps in registers
-MANY = 4  # vectors of a whole plane that a thread writes
 
 
 class Cell(NamedTuple):
@@ -52,12 +48,6 @@ def cell(a: Axis) -> Cell:
     return Cell(length, -(-(a.n + a.before) // length))
 
 
-def axes_of(plan: Plan) -> tuple[Axis, Axis, Axis]:
-    """The pooled axes, without strides."""
-    axes = [make_axis(plan, a, 0, 0) for a in plan.pooled]
-    return tuple([NO_AXIS] * (3 - len(axes)) + axes)  # type: ignore[return-value]
-
-
 def are_apart(plan: Plan, largest: int) -> bool:
     """Whether no two windows of at most so many elements a side share one."""
     if not isinstance(plan.rule, Sliding):
@@ -67,22 +57,18 @@ def are_apart(plan: Plan, largest: int) -> bool:
     return fit and math.prod(cell(a).length for a in axes) <= largest * largest
 
 
-def are_whole(plan: Plan) -> bool:
-    """Whether one window takes in each plane, and nothing else."""
-    if not isinstance(plan.rule, Sliding):
-        return False
-    return all(a.out == 1 and a.d == 1 and a.before == 0 and a.k == a.n for a in axes_of(plan))
-
-
 @functools.lru_cache(1024)
 def found_at_once(kind: str, request: Request, shape: tuple[int, ...], dtype: np.dtype) -> bool:
     """Whether a gradient of this kind needs nothing but grad_output and x."""
     if kind not in ("chosen", "powers"):
         return False
     plan = make_plan(request, shape, dtype)
-    if not are_apart(plan, LARGEST_CELL) or selects(choose(plan, wide=False)[0]):
-        return False
-    return math.prod(a.k for a in plan.pooled) <= MOST_TAPS
+    return few_apart(plan) or (kind == "chosen" and cuda_whole.found_in(plan))
+
+
+def few_apart(plan: Plan) -> bool:
+    """Whether a thread can read whole windows, which do not overlap."""
+    return are_apart(plan, LARGEST_CELL) and math.prod(a.k for a in plan.pooled) <= MOST_TAPS
 
 
 # -- stages ------------------------------------------------------------------------------------------------------------
@@ -90,33 +76,30 @@ def found_at_once(kind: str, request: Request, shape: tuple[int, ...], dtype: np
 
 def sums(plan: JobPlan, constants: tuple[tuple[str, Any], ...]) -> Stage | None:
     """Of sums and averages; the constants are those of all gradients, and the divisor."""
-    codecs = (plan.dtypes[0], plan.out_dtype)
-    if are_whole(plan.forward):
-        if not dict(constants)["UNIFORM"]:  # the only window's
-            counts = [plan.forward.rule.counted(plan.forward.rule, a, 0) for a in axes_of(plan.forward)]
-            constants = (*constants, ("UNIFORM", math.prod(counts)))
-        return Stage(whole.whole_sums, (0, 2), 1, "x", constants, codecs, fit=fit_whole)
+    if cuda_whole.are_whole(plan.forward):
+        return cuda_whole.sums(plan, constants)
     if not are_apart(plan.forward, LARGEST_GIVEN):
         return None
-    return Stage(apart.apart_sums, (0, 2), 1, "x", constants, codecs, fit=fit_given)
+    return Stage(apart.apart_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype), fit=fit_given)
 
 
 def chosen(plan: JobPlan, *, flat: bool) -> Stage | None:
     """From positions, flat ones or numbers of taps."""
+    if cuda_whole.are_whole(plan.forward):
+        return cuda_whole.chosen(plan, 2, 3)
     codecs = (plan.dtypes[0], plan.out_dtype)
-    code = np.int64 if flat else np.int32
-    constants = (("ACC", accumulator(*codecs).type), ("CODE", code), ("FLAT", flat))
-    if are_whole(plan.forward):
-        return Stage(whole.whole_chosen, (0, 2, 3), 1, "x", constants, codecs, fit=fit_whole)
+    constants = (("ACC", accumulator(*codecs).type), ("CODE", np.int64 if flat else np.int32), ("FLAT", flat))
     if not are_apart(plan.forward, LARGEST_GIVEN):
         return None
     return Stage(apart.apart_chosen, (0, 2, 3), 1, "x", constants, codecs, fit=fit_given)
 
 
-def found(plan: JobPlan) -> Stage:
-    """From x, where `found_at_once` says so."""
+def found(plan: JobPlan) -> tuple[list[Stage], list[Scratch]]:
+    """From x, where `found_at_once` says so: what runs one after another, and memory between."""
+    if not few_apart(plan.forward):
+        return cuda_whole.found(plan)
     red = choose(plan.forward, wide=False)[0]
-    return _reading(plan, apart_found.apart_found, red, (("CODE", np.int32),))
+    return [_reading(plan, apart_found.apart_found, red, (("CODE", np.int32),))], []
 
 
 def powers(plan: JobPlan) -> Stage:
@@ -129,7 +112,7 @@ def powers(plan: JobPlan) -> Stage:
 def _reading(plan: JobPlan, engine: Any, red: Any, more: tuple[tuple[str, Any], ...]) -> Stage:
     """A stage that reads x, with the reducer's accumulators."""
     codecs = (plan.dtypes[0], plan.out_dtype)
-    value = np.float64 if plan.out_dtype.itemsize == 8 else np.float32
+    value = cuda_whole.value_type(plan)
     types = storage.accumulator(red, value(0), np.int32)
     constants = (
         ("ACC", accumulator(*codecs).type), ("VALUE", value), ("ACC0", types[0]), ("ACC1", types[-1]),
@@ -146,21 +129,6 @@ LAST = {
     "apart_found": apart_last.last_found,
     "apart_powers": apart_last.last_powers,
 }
-
-
-def aligned_at(place: Place, g: Geometry, most: int, along: str, *, windows: bool) -> int:
-    """The largest power of two of elements side by side along an axis that may be moved at once, at most `most`."""
-    step = getattr(place.steps, along)
-    entries: dict[str, int] = {"outer": g.outer.n, "outer2": g.outer2.n, "inner": g.inner.n}
-    entries |= {name: (a.out if windows else a.n) for name, a in (("d", g.d), ("h", g.h), ("w", g.w))}
-    others = [getattr(place.steps, name) for name, n in entries.items() if n > 1 and name != along]
-    vector = 1
-    while step == 1 and vector * 2 <= most and vector * 2 * place.item <= WIDEST:
-        width = vector * 2 * place.item
-        if place.phase % width or any(s * place.item % width for s in others):
-            break
-        vector *= 2
-    return vector
 
 
 def window_constants(g: Geometry) -> tuple[tuple[str, Any], ...]:
@@ -261,31 +229,6 @@ def fit_last(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
     walk = Walk(cut(g.inner.n // vector), *map(cut, axes), cut(g.outer2.n))
     engine = LAST[stage.engine.__name__]
     return Fitted(engine, constants, label_of(g, vector, any(edges)), g, steps_of(places), walk, g.outer.n)
-
-
-def fit_whole(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
-    """Whole planes, whose axes are joined where they are one axis of the result's memory."""
-    out = places[-1]
-    axes = (grid.geometry.d, grid.geometry.h, grid.geometry.w)
-    strides = (out.steps.d, out.steps.h, out.steps.w)
-    d, h, w = merged(tuple(a._replace(xs=s) for a, s in zip(axes, strides, strict=True)))  # type: ignore[arg-type]
-    out = out._replace(steps=out.steps._replace(d=d.xs, h=h.xs, w=w.xs))
-    g = grid.geometry._replace(d=d, h=h, w=w)
-    lanes = g.inner.n > 1 and out.steps.inner == 1
-    vector = aligned_at(out, g, g.inner.n if lanes else w.n, "inner" if lanes else "w", windows=False)
-    while (g.inner.n if lanes else w.n) % vector:
-        vector //= 2
-    windows = vector if lanes else 1
-    given = aligned_at(places[0], g, windows, "inner", windows=True)
-    vectors = w.n if lanes else w.n // vector
-    many = min(MANY, vectors)
-    constants = (
-        *stage.constants, ("OUT", stored_type(stage)), ("VECTOR", vector), ("WINDOWS", windows), ("GIVEN", given),
-        ("MANY", many), ("LANES", lanes),
-    )  # fmt: skip
-    walk = Walk(cut(g.inner.n // windows), cut(-(-vectors // many)), cut(h.n), cut(d.n), cut(g.outer2.n))
-    label = f"v{vector}" + ("_last" if lanes else "")
-    return Fitted(stage.engine, constants, label, g, steps_of((*places[:-1], out)), walk, g.outer.n)
 
 
 def steps_of(places: tuple[Place, ...]) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from gpupool.backends.cuda_choose import INT32, LARGEST_LAUNCH, THREADS, walk_flags
 from gpupool.backends.cuda_launch import SIMULATED, Arguments, CudaUnavailable, launcher, load
+from gpupool.backends.cuda_tiles import WIDEST
 from gpupool.geometry import NO_AXIS, make_axis
 from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import Plain, input_codec
@@ -21,6 +22,7 @@ from gpupool.kernels.cuda.compile import simulated
 from gpupool.kernels.cuda.jobs import JobKernel, Steps
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.window import Axis, Batch, Geometry
+from gpupool.plan import Plan
 
 WARP = 32
 
@@ -50,6 +52,14 @@ class Stage(NamedTuple):
     fit: Callable[[Stage, Grid, tuple[Place, ...]], Fitted] | None = None  # what lays it out, where it is not `plain`
 
 
+class Scratch(NamedTuple):
+    """Memory that lives as long as one call."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    side: str
+
+
 class Place(NamedTuple):
     """One array of a stage, for those that load vectors: its strides, item size, and address modulo 16 at any start."""
 
@@ -68,17 +78,39 @@ class Fitted(NamedTuple):
     steps: tuple[Steps, ...]
     walk: Walk
     outer: int  # entries of the slowest axis, which is not part of the walk
+    block: int = 0  # threads of a block that has `per_block` units, where a unit is not one thread's work
+    per_block: int = 0
 
     @property
     def units(self) -> int:
-        """Threads."""
+        """What is counted: mostly threads."""
         return self.outer * math.prod(c.n for c in self.walk)
 
 
-def make_axes(plan: JobPlan) -> tuple[Axis, Axis, Axis]:
+def axes_of(plan: Plan) -> tuple[Axis, Axis, Axis]:
     """The pooled axes, without strides."""
-    axes = [make_axis(plan.forward, a, 0, 0) for a in plan.pooled]
+    axes = [make_axis(plan, a, 0, 0) for a in plan.pooled]
     return tuple([NO_AXIS] * (3 - len(axes)) + axes)  # type: ignore[return-value]
+
+
+def make_axes(plan: JobPlan) -> tuple[Axis, Axis, Axis]:
+    """The pooled axes of a job."""
+    return axes_of(plan.forward)
+
+
+def aligned_at(place: Place, g: Geometry, most: int, along: str, *, windows: bool) -> int:
+    """The largest power of two of elements side by side along an axis that may be moved at once, at most `most`."""
+    step = getattr(place.steps, along)
+    entries: dict[str, int] = {"outer": g.outer.n, "outer2": g.outer2.n, "inner": g.inner.n}
+    entries |= {name: (a.out if windows else a.n) for name, a in (("d", g.d), ("h", g.h), ("w", g.w))}
+    others = [getattr(place.steps, name) for name, n in entries.items() if n > 1 and name != along]
+    vector = 1
+    while step == 1 and vector * 2 <= most and vector * 2 * place.item <= WIDEST:
+        width = vector * 2 * place.item
+        if place.phase % width or any(s * place.item % width for s in others):
+            break
+        vector *= 2
+    return vector
 
 
 def make_grid(plan: JobPlan, strides: list[tuple[int, ...]]) -> Grid:
@@ -143,6 +175,7 @@ class Launched(NamedTuple):
     steps: tuple[Steps, ...]
     walk: Walk
     units: int
+    per_block: int  # units of a block
 
 
 def plain(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
@@ -171,7 +204,8 @@ def prepare(stage: Stage, grid: Grid, phases: tuple[int, ...]) -> Launched:
         rule=grid.rule, memories=memories,
     )  # fmt: skip
     block = max(1, min(units, 64) if SIMULATED else min(THREADS, -(-units // WARP) * WARP))
-    return Launched(kernel, block, fitted.geometry, fitted.steps, fitted.walk, units)
+    block = fitted.block or block
+    return Launched(kernel, block, fitted.geometry, fitted.steps, fitted.walk, units, fitted.per_block or block)
 
 
 def numbers(one: Launched, first: int) -> list[tuple[int, int]]:
@@ -179,9 +213,9 @@ def numbers(one: Launched, first: int) -> list[tuple[int, int]]:
     g, narrow, wide = one.geometry, one.kernel.index_bits, one.kernel.offset_bits
     packed: list[tuple[int, int]] = []
     for batch in (g.outer, g.outer2, g.inner):
-        packed += [(batch.n, narrow), (0, wide), (0, wide)]
+        packed += [(batch.n, narrow), (batch.xs, wide), (batch.ys, wide)]
     for axis in (g.d, g.h, g.w):
-        packed += [(v, narrow) for v in axis[:8]] + [(0, wide), (0, wide)]
+        packed += [(v, narrow) for v in axis[:8]] + [(axis.xs, wide), (axis.ys, wide)]
     packed.append((g.divisor, narrow))
     packed += [(v, wide) for steps in one.steps for v in steps]
     packed += [(v, narrow) for c in one.walk for v in c]
@@ -196,7 +230,7 @@ class PreparedJob:
         function = load(one.kernel, device)
         self.parts: list[tuple[Any, list[tuple[int, int]], deque[Arguments]]] = []
         for first in range(0, one.units, LARGEST_LAUNCH):
-            blocks = -(-min(LARGEST_LAUNCH, one.units - first) // one.block)
+            blocks = -(-min(LARGEST_LAUNCH, one.units - first) // one.per_block)
             start = functools.partial(launcher(), function, blocks, 1, 1, one.block, 1, 1, 0)
             self.parts.append((start, numbers(one, first), deque()))
 
@@ -231,7 +265,7 @@ class SimulatedJob:
         if one.units == 0:
             return
         with lock:
-            self.kernel[-(-one.units // one.block), one.block](
+            self.kernel[-(-one.units // one.per_block), one.block](
                 *[Flat(*m) for m in memories], one.geometry, one.steps, one.walk, 0, one.units
             )
 
