@@ -41,6 +41,11 @@ def fractional_windows_of(a, p):
     return (lo // free if lo > 0 else 0), (hi if hi < a.out else a.out)
 
 
+def ratio_of(size, norm):
+    """size / norm; kernels for GPUs have their own, within 2 ulp."""
+    return size / norm
+
+
 def share_of_norm(size, norm, exponent, one):
     """(size / norm) ** exponent for an element of a window with this norm; `one` is 1 in the type of both.
 
@@ -53,7 +58,7 @@ def share_of_norm(size, norm, exponent, one):
         return norm
     if size == norm:  # infinite exponents, and infinite elements, too
         return one
-    ratio = size / norm
+    ratio = ratio_of(size, norm)
     if exponent == 1.0:
         return ratio
     if exponent == 2.0:  # a power takes as long as twenty products, and no vectors

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends.cuda_jobs import Stage, fill_bytes, make_axes, read_back
+from gpupool.backends import cuda_apart
+from gpupool.backends.cuda_jobs import Scratch, Stage, fill_bytes, make_axes, read_back
 from gpupool.backends.cuda_tiles import LARGEST_WINDOW
 from gpupool.gradients import accumulator, exponent_of
 from gpupool.jobs import INT64, JobPlan, index_error
@@ -16,14 +17,6 @@ from gpupool.kernels.cuda.gather import gather_chosen, gather_powers, gather_sum
 from gpupool.kernels.cuda.unpool import check_indices, claim, unpool, unpool_back
 from gpupool.kernels.window import Axis, Sliding
 from gpupool.operators import operator_of
-
-
-class Scratch(NamedTuple):
-    """Memory that lives as long as one call."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    side: str
 
 
 class Steps(NamedTuple):
@@ -37,6 +30,12 @@ class Steps(NamedTuple):
 def run_first(call: Any, stream: int, addresses: list[int]) -> None:
     """The one kernel that most jobs are."""
     call.launch(0, stream, addresses)
+
+
+def run_all(call: Any, stream: int, addresses: list[int]) -> None:
+    """All kernels, one after another."""
+    for number in range(len(call.runs)):
+        call.launch(number, stream, addresses)
 
 
 def uniform_divisor(axes: tuple[Axis, Axis, Axis], override: int, rule: Any) -> int:
@@ -72,21 +71,27 @@ def sums(plan: JobPlan) -> Steps:
         ("UNIFORM", uniform_divisor(axes, plan.request.divisor_override or 0, plan.forward.rule) if averages else 1),
         *known_windows(plan),
     )  # fmt: skip
-    return Steps([Stage(gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))], [], run_first)
+    gather = Stage(gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))
+    return Steps([cuda_apart.sums(plan, constants) or gather], [], run_first)
 
 
 def chosen(plan: JobPlan) -> Steps:
-    """Gradients of operators that choose an element, whose positions are the third operand."""
+    """Gradients of operators that choose an element, whose positions are the third operand, if there is one."""
+    if len(plan.dtypes) == 2:
+        return Steps(*cuda_apart.found(plan), run_all)
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     codecs = (plan.dtypes[0], plan.out_dtype)
     gather = Stage(gather_chosen, (0, 2, 3), 1, "x", (("ACC", acc.type), *known_windows(plan)), codecs)
+    gather = cuda_apart.chosen(plan, flat=True) or gather
     if plan.job.own:
         return Steps([gather], [], run_first)
     return Steps([Stage(check_indices, (2, 4), 1, "y"), gather], [FLAGS], run_checked)
 
 
 def powers(plan: JobPlan) -> Steps:
-    """Gradients of Lp norms, which are the third operand."""
+    """Gradients of Lp norms, which are the third operand, if there is one."""
+    if len(plan.dtypes) == 2:
+        return Steps([cuda_apart.powers(plan)], [], run_first)
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     constants = (
         ("ACC", acc.type), ("EXPONENT", exponent_of(plan)), ("DILATED", any(a.d > 1 for a in make_axes(plan))),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
+import math
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpupool.backends.cuda_choose import INT32, LARGEST_LAUNCH, THREADS, walk_flags
 from gpupool.backends.cuda_launch import SIMULATED, Arguments, CudaUnavailable, launcher, load
+from gpupool.backends.cuda_tiles import WIDEST
 from gpupool.geometry import NO_AXIS, make_axis
 from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import Plain, input_codec
@@ -19,6 +22,7 @@ from gpupool.kernels.cuda.compile import simulated
 from gpupool.kernels.cuda.jobs import JobKernel, Steps
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.window import Axis, Batch, Geometry
+from gpupool.plan import Plan
 
 WARP = 32
 
@@ -45,12 +49,68 @@ class Stage(NamedTuple):
     codecs: tuple[np.dtype, np.dtype] | None = None
     payloads: tuple[str, ...] = ()
     red: Any = None  # the reducer, where the engine has one
+    fit: Callable[[Stage, Grid, tuple[Place, ...]], Fitted] | None = None  # what lays it out, where it is not `plain`
+
+
+class Scratch(NamedTuple):
+    """Memory that lives as long as one call."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    side: str
+
+
+class Place(NamedTuple):
+    """One array of a stage, for those that load vectors: its strides, item size, and address modulo 16 at any start."""
+
+    steps: Steps
+    item: int
+    phase: int
+
+
+class Fitted(NamedTuple):
+    """The kernel of a stage for arrays laid out like these, and what its threads count through."""
+
+    engine: Any
+    constants: tuple[tuple[str, Any], ...]
+    label: str
+    geometry: Geometry
+    steps: tuple[Steps, ...]
+    walk: Walk
+    outer: int  # entries of the slowest axis, which is not part of the walk
+    block: int = 0  # threads of a block that has `per_block` units, where a unit is not one thread's work
+    per_block: int = 0
+
+    @property
+    def units(self) -> int:
+        """What is counted: mostly threads."""
+        return self.outer * math.prod(c.n for c in self.walk)
+
+
+def axes_of(plan: Plan) -> tuple[Axis, Axis, Axis]:
+    """The pooled axes, without strides."""
+    axes = [make_axis(plan, a, 0, 0) for a in plan.pooled]
+    return tuple([NO_AXIS] * (3 - len(axes)) + axes)  # type: ignore[return-value]
 
 
 def make_axes(plan: JobPlan) -> tuple[Axis, Axis, Axis]:
-    """The pooled axes, without strides."""
-    axes = [make_axis(plan.forward, a, 0, 0) for a in plan.pooled]
-    return tuple([NO_AXIS] * (3 - len(axes)) + axes)  # type: ignore[return-value]
+    """The pooled axes of a job."""
+    return axes_of(plan.forward)
+
+
+def aligned_at(place: Place, g: Geometry, most: int, along: str, *, windows: bool) -> int:
+    """The largest power of two of elements side by side along an axis that may be moved at once, at most `most`."""
+    step = getattr(place.steps, along)
+    entries: dict[str, int] = {"outer": g.outer.n, "outer2": g.outer2.n, "inner": g.inner.n}
+    entries |= {name: (a.out if windows else a.n) for name, a in (("d", g.d), ("h", g.h), ("w", g.w))}
+    others = [getattr(place.steps, name) for name, n in entries.items() if n > 1 and name != along]
+    vector = 1
+    while step == 1 and vector * 2 <= most and vector * 2 * place.item <= WIDEST:
+        width = vector * 2 * place.item
+        if place.phase % width or any(s * place.item % width for s in others):
+            break
+        vector *= 2
+    return vector
 
 
 def make_grid(plan: JobPlan, strides: list[tuple[int, ...]]) -> Grid:
@@ -111,38 +171,51 @@ class Launched(NamedTuple):
 
     kernel: JobKernel
     block: int
-    grid: Grid
+    geometry: Geometry
     steps: tuple[Steps, ...]
     walk: Walk
     units: int
+    per_block: int  # units of a block
 
 
-def prepare(stage: Stage, grid: Grid) -> Launched:
-    """The kernel of a stage."""
+def plain(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
+    """One thread for each element of a side."""
     g = grid.geometry
     d, h, w = ((a.n if stage.side == "x" else a.out) for a in (g.d, g.h, g.w))
+    none = 0 in (g.outer.n, g.outer2.n, g.inner.n, d, h, w)
     walk = Walk(*(cut(max(1, n)) for n in (g.inner.n, w, h, d, g.outer2.n)))  # of no units, nothing is launched
-    units = g.outer.n * g.outer2.n * g.inner.n * d * h * w
+    return Fitted(stage.engine, stage.constants, "", g, tuple(p.steps for p in places), walk, 0 if none else g.outer.n)
+
+
+def prepare(stage: Stage, grid: Grid, phases: tuple[int, ...]) -> Launched:
+    """The kernel of a stage; `phases` are the addresses of all arrays modulo 16."""
+    places = tuple(
+        Place(grid.steps[i], np.dtype(payload).itemsize, phases[i])
+        for i, payload in zip(stage.arrays, stage.payloads, strict=True)
+    )
+    fitted = (stage.fit or plain)(stage, grid, places)
+    units = fitted.units
     first_written = len(stage.arrays) - stage.writes
     memories = tuple((name, i < first_written) for i, name in enumerate(stage.payloads))
     codecs = [Plain(), Plain()] if stage.codecs is None else [input_codec(c) for c in stage.codecs]
     kernel = JobKernel(
-        stage.engine, stage.red, codecs[0], codecs[1], stage.payloads[0], stage.payloads[-1], grid.bits,
-        max(grid.bits, grid.offset_bits), (*stage.constants, *walk_flags(walk)), THREADS, rule=grid.rule,
-        memories=memories,
+        fitted.engine, stage.red, codecs[0], codecs[1], stage.payloads[0], stage.payloads[-1], grid.bits,
+        max(grid.bits, grid.offset_bits), (*fitted.constants, *walk_flags(fitted.walk)), THREADS, fitted.label,
+        rule=grid.rule, memories=memories,
     )  # fmt: skip
     block = max(1, min(units, 64) if SIMULATED else min(THREADS, -(-units // WARP) * WARP))
-    return Launched(kernel, block, grid, tuple(grid.steps[i] for i in stage.arrays), walk, units)
+    block = fitted.block or block
+    return Launched(kernel, block, fitted.geometry, fitted.steps, fitted.walk, units, fitted.per_block or block)
 
 
 def numbers(one: Launched, first: int) -> list[tuple[int, int]]:
     """The integer arguments in the kernel's order, each with its width in bits."""
-    g, narrow, wide = one.grid.geometry, one.kernel.index_bits, one.kernel.offset_bits
+    g, narrow, wide = one.geometry, one.kernel.index_bits, one.kernel.offset_bits
     packed: list[tuple[int, int]] = []
     for batch in (g.outer, g.outer2, g.inner):
-        packed += [(batch.n, narrow), (0, wide), (0, wide)]
+        packed += [(batch.n, narrow), (batch.xs, wide), (batch.ys, wide)]
     for axis in (g.d, g.h, g.w):
-        packed += [(v, narrow) for v in axis[:8]] + [(0, wide), (0, wide)]
+        packed += [(v, narrow) for v in axis[:8]] + [(axis.xs, wide), (axis.ys, wide)]
     packed.append((g.divisor, narrow))
     packed += [(v, wide) for steps in one.steps for v in steps]
     packed += [(v, narrow) for c in one.walk for v in c]
@@ -157,7 +230,7 @@ class PreparedJob:
         function = load(one.kernel, device)
         self.parts: list[tuple[Any, list[tuple[int, int]], deque[Arguments]]] = []
         for first in range(0, one.units, LARGEST_LAUNCH):
-            blocks = -(-min(LARGEST_LAUNCH, one.units - first) // one.block)
+            blocks = -(-min(LARGEST_LAUNCH, one.units - first) // one.per_block)
             start = functools.partial(launcher(), function, blocks, 1, 1, one.block, 1, 1, 0)
             self.parts.append((start, numbers(one, first), deque()))
 
@@ -192,8 +265,8 @@ class SimulatedJob:
         if one.units == 0:
             return
         with lock:
-            self.kernel[-(-one.units // one.block), one.block](
-                *[Flat(*m) for m in memories], one.grid.geometry, one.steps, one.walk, 0, one.units
+            self.kernel[-(-one.units // one.per_block), one.block](
+                *[Flat(*m) for m in memories], one.geometry, one.steps, one.walk, 0, one.units
             )
 
 

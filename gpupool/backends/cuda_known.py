@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from gpupool.backends.cuda_gradients import Scratch, Steps, known_windows, run_first
-from gpupool.backends.cuda_jobs import Stage, make_axes
+from gpupool.backends.cuda_gradients import Steps, known_windows, run_all, run_first
+from gpupool.backends.cuda_jobs import Scratch, Stage, make_axes
 from gpupool.gradients import accumulator
 from gpupool.jobs import JobPlan
 from gpupool.kernels.cuda.known import divide_known, gather_known
-
-
-def run_both(call: Any, stream: int, addresses: list[int]) -> None:
-    """Both kernels."""
-    call.launch(0, stream, addresses)
-    call.launch(1, stream, addresses)
 
 
 def known(plan: JobPlan) -> Steps:
@@ -28,7 +21,7 @@ def known(plan: JobPlan) -> Steps:
         return Steps([Stage(gather_known, (0, 1, 2), 1, "x", constants, (grad, x))], [], run_first)
     divide = Stage(divide_known, (0, 2, 4), 1, "y", (("ACC", acc.type),), (grad, acc))
     gather = Stage(gather_known, (4, 1, 3), 1, "x", constants, (acc, x))
-    return Steps([divide, gather], [Scratch(plan.forward.out_shape, acc, "y")], run_both)
+    return Steps([divide, gather], [Scratch(plan.forward.out_shape, acc, "y")], run_all)
 
 
 ENGINES: dict[str, Callable[[JobPlan], Steps]] = {"known": known}

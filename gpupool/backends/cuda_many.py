@@ -6,13 +6,16 @@ hands in waits for the GPU; while a graph is captured it cannot, and indices out
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpupool.backends import cuda, cuda_fractional, cuda_gradients, cuda_known, cuda_offsets
 from gpupool.backends.cuda import checked, flat_memory, loose, overlap, unaligned, usable
+from gpupool.backends.cuda_apart import found_at_once
 from gpupool.backends.cuda_arrays import Library, View, library
 from gpupool.backends.cuda_gradients import Scratch, Steps
 from gpupool.backends.cuda_jobs import (
@@ -86,15 +89,15 @@ class Call:
         self.steps: Steps | None = None
         self.scratch: list[Scratch] = []
         if 0 not in plan.out_shape and 0 not in plan.forward.shape:
-            self._prepare(views[0].device or 0)
+            self._prepare(views[0].device or 0, [*(v.address for v in views), 0 if out is None else out.address])
 
-    def _prepare(self, device: int) -> None:
+    def _prepare(self, device: int, addresses: list[int]) -> None:
         plan = self.plan
         self.steps = steps = ENGINES[plan.kind](plan)
         self.scratch = steps.scratch
         self.memories += [Memory(s.shape, contiguous_strides(s.shape, tuple(range(len(s.shape)))), s.dtype)
                           for s in self.scratch]  # fmt: skip
-        self.starts, found = lay_out(plan, steps, self.memories)
+        self.starts, found = lay_out(plan, steps, self.memories, addresses)
         self.runs: list[tuple[Any, Stage]] = [
             (SimulatedJob(one) if SIMULATED else PreparedJob(one, device), stage)
             for one, stage in zip(found, steps.stages, strict=True)
@@ -115,8 +118,13 @@ class Call:
         return flat_memory(address, touched, dtype), start - touched[0] // dtype.itemsize
 
 
-def lay_out(plan: JobPlan, steps: Steps, memories: list[Memory]) -> tuple[tuple[tuple[int, ...], ...], list[Launched]]:
-    """The kernels of a job for arrays like these, and each array's offset, in elements, wherever they start."""
+def lay_out(
+    plan: JobPlan, steps: Steps, memories: list[Memory], addresses: Sequence[int] = ()
+) -> tuple[tuple[tuple[int, ...], ...], list[Launched]]:
+    """The kernels of a job for arrays like these, and each array's offset, in elements, wherever they start.
+
+    Of addresses only the alignment counts; arrays without one are our own, and aligned.
+    """
     sides = (*plan.sides, plan.out_side, *(s.side for s in steps.scratch))
     full = [_full_strides(m, side, plan) for m, side in zip(memories, sides, strict=True)]
     # The grid is laid out for the result's memory, which is the last of the arrays that it looks at.
@@ -125,10 +133,15 @@ def lay_out(plan: JobPlan, steps: Steps, memories: list[Memory]) -> tuple[tuple[
     place = [len(full) - 1 if i == at else i - (i > at) for i in range(len(full))]
     starts = tuple(tuple(start[i] for i in place) for start in grid.starts)
     grid = grid._replace(steps=tuple(grid.steps[i] for i in place), starts=starts)
+    addresses = [*addresses, *[0] * (len(memories) - len(addresses))]
+    phases = tuple(
+        functools.reduce(operator.or_, ((at + start[i] * m.dtype.itemsize) % cuda.ALIGNMENT for start in starts), 0)
+        for i, (at, m) in enumerate(zip(addresses, memories, strict=True))
+    )
     found = []
     for stage in steps.stages:
         payloads = tuple(cuda.payload(memories[i].dtype) for i in stage.arrays)
-        found.append(prepare(stage._replace(payloads=payloads), grid))
+        found.append(prepare(stage._replace(payloads=payloads), grid, phases))
     return starts, found
 
 
@@ -184,7 +197,10 @@ def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
 def with_found(lib: Library, arrays: tuple[Any, ...], job: Job) -> tuple[tuple[Any, ...], Job]:
     """grad_output and x with what a pooling of x says, where the gradient needs it."""
     name, ask = FOUND.get(job.kind, ("", None))
-    request = ask(job.request, lib.view(arrays[0]), lib.view(arrays[1])) if ask else None
+    if ask is None:
+        return arrays, job
+    grad, x = lib.view(arrays[0]), lib.view(arrays[1])
+    request = None if found_at_once(job.kind, job.request, x.shape, x.dtype) else ask(job.request, grad, x)
     if request is None:
         return arrays, job
     found = cuda.run(arrays[1], request)
@@ -228,7 +244,10 @@ def prepared(job: Job, views: list[View], out: View | None) -> Call:
     """The call for arrays like these, made once."""
     key = (
         job,
-        *((v.shape, v.strides, v.dtype, v.device) for v in (*views, *([] if out is None else [out]))),
+        *(
+            (v.shape, v.strides, v.dtype, v.device, v.address % cuda.ALIGNMENT)
+            for v in (*views, *([] if out is None else [out]))
+        ),
         out is None,
     )
     call = _calls.get(key)

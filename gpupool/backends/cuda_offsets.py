@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpupool.backends import cuda_apart
 from gpupool.backends.cuda_gradients import FLAGS, Steps, read_flags, run_first
 from gpupool.backends.cuda_jobs import Stage, make_axes
 from gpupool.gradients import TAKEN, accumulator
@@ -25,6 +26,7 @@ def taken(plan: JobPlan) -> Steps:
     dilated = any(a.d > 1 for a in make_axes(plan))
     constants = (("ACC", accumulator(plan.dtypes[0], plan.out_dtype).type), ("DILATED", dilated))
     gather = Stage(gather_taken, (0, 2, 3), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))
+    gather = cuda_apart.chosen(plan, flat=False) or gather
     if plan.job.own:
         return Steps([gather], [], run_first)
     return Steps([Stage(check_taken, (2, 4), 1, "y"), gather], [FLAGS], run_taken)

@@ -190,4 +190,17 @@ def half_encode(typingctx, codec, value):
     return types.uint16(codec, value), generate
 
 
-NAMES = {"bits_of": bits_of, "float_of": float_of}
+@intrinsic
+def ratio_of(typingctx, size, norm):
+    """size / norm, of float32 within 2 ulp: what is exactly rounded calls functions, and takes 50 registers more."""
+    if size != types.float32 or norm != types.float32:
+        return size(size, size), lambda context, builder, signature, args: builder.fdiv(*args)
+
+    def generate(context, builder, signature, args):
+        divide = ir.InlineAsm(ir.FunctionType(F32, [F32, F32]), "div.full.f32 $0, $1, $2;", "=f,f,f")
+        return builder.call(divide, args)
+
+    return size(size, norm), generate
+
+
+NAMES = {"bits_of": bits_of, "float_of": float_of, "ratio_of": ratio_of}
