@@ -13,6 +13,8 @@ from gpupool.backends.cuda_tiles import LARGEST_WINDOW
 from gpupool.gradients import accumulator, exponent_of
 from gpupool.jobs import INT64, JobPlan, index_error
 from gpupool.kernels.cuda.gather import gather_chosen, gather_powers, gather_sums
+from gpupool.kernels.cuda.strip import strip_chosen, strip_sums
+from gpupool.kernels.cuda.strip_norms import strip_powers
 from gpupool.kernels.cuda.unpool import check_indices, claim, unpool, unpool_back
 from gpupool.kernels.window import Axis, Sliding
 from gpupool.operators import operator_of
@@ -62,6 +64,11 @@ def known_windows(plan: JobPlan) -> tuple[tuple[str, Any], ...]:
     )
 
 
+def marks(kind: Any, absent: Any, *, flat: bool = False) -> tuple[tuple[str, Any], ...]:
+    """What lies beside the gradients of windows, for strips: its type, and what stands for a window that is none."""
+    return (("KIND", kind), ("ABSENT", absent), ("FLAT", flat))
+
+
 def sums(plan: JobPlan) -> Steps:
     """Gradients of sums and averages."""
     axes = make_axes(plan)
@@ -72,14 +79,22 @@ def sums(plan: JobPlan) -> Steps:
         ("UNIFORM", uniform_divisor(axes, plan.request.divisor_override or 0, plan.forward.rule) if averages else 1),
         *known_windows(plan),
     )  # fmt: skip
-    return Steps([Stage(gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))], [], run_first)
+    gather = Stage(
+        gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype),
+        strips=strip_sums, operands=("VECTOR", "STORE"),
+    )  # fmt: skip
+    return Steps([gather], [], run_first)
 
 
 def chosen(plan: JobPlan) -> Steps:
     """Gradients of operators that choose an element, whose positions are the third operand."""
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     codecs = (plan.dtypes[0], plan.out_dtype)
-    gather = Stage(gather_chosen, (0, 2, 3), 1, "x", (("ACC", acc.type), *known_windows(plan)), codecs)
+    constants = (("ACC", acc.type), *known_windows(plan), *marks(np.int64, -1, flat=True))
+    gather = Stage(
+        gather_chosen, (0, 2, 3), 1, "x", constants, codecs, strips=strip_chosen,
+        operands=("VECTOR", "BESIDE", "STORE"),
+    )  # fmt: skip
     if plan.job.own:
         return Steps([gather], [], run_first)
     return Steps([Stage(check_indices, (2, 4), 1, "y"), gather], [FLAGS], run_checked)
@@ -90,10 +105,13 @@ def powers(plan: JobPlan) -> Steps:
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     constants = (
         ("ACC", acc.type), ("EXPONENT", exponent_of(plan)), ("DILATED", any(a.d > 1 for a in make_axes(plan))),
+        *known_windows(plan), *marks(acc.type, -1.0),
     )  # fmt: skip
-    return Steps(
-        [Stage(gather_powers, (0, 2, 1, 3), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))], [], run_first
-    )
+    gather = Stage(
+        gather_powers, (0, 2, 1, 3), 1, "x", constants, (plan.dtypes[0], plan.out_dtype),
+        strips=strip_powers, operands=("VECTOR", "BESIDE", "VALUES", "STORE"),
+    )  # fmt: skip
+    return Steps([gather], [], run_first)
 
 
 FLAGS = Scratch((2,), INT64, "own")

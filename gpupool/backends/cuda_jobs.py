@@ -45,6 +45,8 @@ class Stage(NamedTuple):
     codecs: tuple[np.dtype, np.dtype] | None = None
     payloads: tuple[str, ...] = ()
     red: Any = None  # the reducer, where the engine has one
+    strips: Any = None  # the engine for windows that overlap, where there is one, and
+    operands: tuple[str, ...] = ()  # what the vectors of its arrays are called
 
 
 def make_axes(plan: JobPlan) -> tuple[Axis, Axis, Axis]:
@@ -123,16 +125,24 @@ def prepare(stage: Stage, grid: Grid) -> Launched:
     d, h, w = ((a.n if stage.side == "x" else a.out) for a in (g.d, g.h, g.w))
     walk = Walk(*(cut(max(1, n)) for n in (g.inner.n, w, h, d, g.outer2.n)))  # of no units, nothing is launched
     units = g.outer.n * g.outer2.n * g.inner.n * d * h * w
+    return launched(job_kernel(stage, grid, (*stage.constants, *walk_flags(walk))), grid, stage.arrays, walk, units)
+
+
+def job_kernel(stage: Stage, grid: Grid, constants: tuple[tuple[str, Any], ...], label: str = "") -> JobKernel:
+    """A stage's engine, bound to constants."""
     first_written = len(stage.arrays) - stage.writes
     memories = tuple((name, i < first_written) for i, name in enumerate(stage.payloads))
     codecs = [Plain(), Plain()] if stage.codecs is None else [input_codec(c) for c in stage.codecs]
-    kernel = JobKernel(
+    return JobKernel(
         stage.engine, stage.red, codecs[0], codecs[1], stage.payloads[0], stage.payloads[-1], grid.bits,
-        max(grid.bits, grid.offset_bits), (*stage.constants, *walk_flags(walk)), THREADS, rule=grid.rule,
-        memories=memories,
+        max(grid.bits, grid.offset_bits), constants, THREADS, label, grid.rule, memories=memories,
     )  # fmt: skip
+
+
+def launched(kernel: JobKernel, grid: Grid, arrays: tuple[int, ...], walk: Walk, units: int) -> Launched:
+    """A kernel with one thread for each unit of work."""
     block = max(1, min(units, 64) if SIMULATED else min(THREADS, -(-units // WARP) * WARP))
-    return Launched(kernel, block, grid, tuple(grid.steps[i] for i in stage.arrays), walk, units)
+    return Launched(kernel, block, grid, tuple(grid.steps[i] for i in arrays), walk, units)
 
 
 def numbers(one: Launched, first: int) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.backends import cuda, cuda_fractional, cuda_gradients, cuda_known, cuda_offsets
-from gpupool.backends.cuda import checked, flat_memory, loose, overlap, unaligned, usable
+from gpupool.backends.cuda import ALIGNMENT, checked, flat_memory, loose, overlap, unaligned, usable
 from gpupool.backends.cuda_arrays import Library, View, library
 from gpupool.backends.cuda_gradients import Scratch, Steps
 from gpupool.backends.cuda_jobs import (
@@ -25,6 +25,7 @@ from gpupool.backends.cuda_jobs import (
     write_bytes,
 )
 from gpupool.backends.cuda_launch import SIMULATED
+from gpupool.backends.cuda_strips import bound_of, choose_strip
 from gpupool.dtypes import is_float
 from gpupool.geometry import contiguous_strides, lowest, memory_order, span
 from gpupool.gradients import divisors_request, norms_request, positions_request
@@ -49,6 +50,7 @@ class Memory(NamedTuple):
     shape: tuple[int, ...]
     strides: tuple[int, ...]  # in elements
     dtype: np.dtype
+    phase: int = 0  # the address of the element (0, ..., 0), modulo the widest load
 
     def touched(self) -> tuple[int, int]:
         """The bytes from the lowest to the highest touched, relative to the element (0, ..., 0)."""
@@ -81,8 +83,9 @@ class Call:
             strides = contiguous_strides(plan.out_shape, self.order)
         else:
             strides = tuple(s // out.dtype.itemsize for s in out.strides)
-        self.memories = [Memory(v.shape, tuple(s // v.dtype.itemsize for s in v.strides), v.dtype) for v in views]
-        self.memories.append(Memory(plan.out_shape, strides, plan.out_dtype))
+        self.memories = [Memory(v.shape, tuple(s // v.dtype.itemsize for s in v.strides), v.dtype, v.address % ALIGNMENT)
+                         for v in views]  # fmt: skip
+        self.memories.append(Memory(plan.out_shape, strides, plan.out_dtype, 0 if out is None else out.address % ALIGNMENT))
         self.steps: Steps | None = None
         self.scratch: list[Scratch] = []
         if 0 not in plan.out_shape and 0 not in plan.forward.shape:
@@ -128,7 +131,12 @@ def lay_out(plan: JobPlan, steps: Steps, memories: list[Memory]) -> tuple[tuple[
     found = []
     for stage in steps.stages:
         payloads = tuple(cuda.payload(memories[i].dtype) for i in stage.arrays)
-        found.append(prepare(stage._replace(payloads=payloads), grid))
+        bounds = tuple(
+            bound_of(memories[i].phase, memories[i].dtype.itemsize, tuple(start[i] for start in starts))
+            for i in stage.arrays
+        )
+        stage = stage._replace(payloads=payloads)
+        found.append(choose_strip(stage, grid, bounds) or prepare(stage, grid))
     return starts, found
 
 
@@ -228,7 +236,10 @@ def prepared(job: Job, views: list[View], out: View | None) -> Call:
     """The call for arrays like these, made once."""
     key = (
         job,
-        *((v.shape, v.strides, v.dtype, v.device) for v in (*views, *([] if out is None else [out]))),
+        *(
+            (v.shape, v.strides, v.dtype, v.device, v.address % ALIGNMENT)
+            for v in (*views, *([] if out is None else [out]))
+        ),
         out is None,
     )
     call = _calls.get(key)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpupool.backends.cuda_gradients import FLAGS, Steps, read_flags, run_first
+import numpy as np
+
+from gpupool.backends.cuda_gradients import FLAGS, Steps, known_windows, marks, read_flags, run_first
 from gpupool.backends.cuda_jobs import Stage, make_axes
 from gpupool.gradients import TAKEN, accumulator
 from gpupool.jobs import JobPlan, offset_error
 from gpupool.kernels.cuda.offsets import check_taken, gather_taken
+from gpupool.kernels.cuda.strip import strip_chosen
 
 
 def run_taken(call: Any, stream: int, addresses: list[int]) -> None:
@@ -23,8 +26,12 @@ def run_taken(call: Any, stream: int, addresses: list[int]) -> None:
 def taken(plan: JobPlan) -> Steps:
     """Gradients of operators that choose an element, whose taps are the third operand."""
     dilated = any(a.d > 1 for a in make_axes(plan))
-    constants = (("ACC", accumulator(plan.dtypes[0], plan.out_dtype).type), ("DILATED", dilated))
-    gather = Stage(gather_taken, (0, 2, 3), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    constants = (("ACC", acc.type), ("DILATED", dilated), *known_windows(plan), *marks(np.int32, -1))
+    gather = Stage(
+        gather_taken, (0, 2, 3), 1, "x", constants, (plan.dtypes[0], plan.out_dtype),
+        strips=strip_chosen, operands=("VECTOR", "BESIDE", "STORE"),
+    )  # fmt: skip
     if plan.job.own:
         return Steps([gather], [], run_first)
     return Steps([Stage(check_taken, (2, 4), 1, "y"), gather], [FLAGS], run_taken)
