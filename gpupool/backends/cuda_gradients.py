@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpupool.backends import cuda_strips
 from gpupool.backends.cuda_jobs import Stage, fill_bytes, make_axes, read_back
 from gpupool.backends.cuda_tiles import LARGEST_WINDOW
 from gpupool.gradients import accumulator, exponent_of
 from gpupool.jobs import INT64, JobPlan, index_error
 from gpupool.kernels.cuda.gather import gather_chosen, gather_powers, gather_sums
-from gpupool.kernels.cuda.strip import strip_chosen, strip_sums
-from gpupool.kernels.cuda.strip_norms import strip_powers
 from gpupool.kernels.cuda.unpool import check_indices, claim, unpool, unpool_back
 from gpupool.kernels.window import Axis, Sliding
 from gpupool.operators import operator_of
@@ -79,10 +78,7 @@ def sums(plan: JobPlan) -> Steps:
         ("UNIFORM", uniform_divisor(axes, plan.request.divisor_override or 0, plan.forward.rule) if averages else 1),
         *known_windows(plan),
     )  # fmt: skip
-    gather = Stage(
-        gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype),
-        strips=strip_sums, operands=("VECTOR", "STORE"),
-    )  # fmt: skip
+    gather = Stage(gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype), fit=cuda_strips.fit)
     return Steps([gather], [], run_first)
 
 
@@ -90,11 +86,12 @@ def chosen(plan: JobPlan) -> Steps:
     """Gradients of operators that choose an element, whose positions are the third operand."""
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     codecs = (plan.dtypes[0], plan.out_dtype)
-    constants = (("ACC", acc.type), *known_windows(plan), *marks(np.int64, -1, flat=True))
-    gather = Stage(
-        gather_chosen, (0, 2, 3), 1, "x", constants, codecs, strips=strip_chosen,
-        operands=("VECTOR", "BESIDE", "STORE"),
+    few = plan.job.own and math.prod(a.n for a in plan.pooled) < 2**31
+    constants = (
+        ("ACC", acc.type), *known_windows(plan), *marks(np.int32 if few else np.int64, -1, flat=True),
+        ("TRUSTED", plan.job.own),
     )  # fmt: skip
+    gather = Stage(gather_chosen, (0, 2, 3), 1, "x", constants, codecs, fit=cuda_strips.fit)
     if plan.job.own:
         return Steps([gather], [], run_first)
     return Steps([Stage(check_indices, (2, 4), 1, "y"), gather], [FLAGS], run_checked)
@@ -107,10 +104,8 @@ def powers(plan: JobPlan) -> Steps:
         ("ACC", acc.type), ("EXPONENT", exponent_of(plan)), ("DILATED", any(a.d > 1 for a in make_axes(plan))),
         *known_windows(plan), *marks(acc.type, -1.0),
     )  # fmt: skip
-    gather = Stage(
-        gather_powers, (0, 2, 1, 3), 1, "x", constants, (plan.dtypes[0], plan.out_dtype),
-        strips=strip_powers, operands=("VECTOR", "BESIDE", "VALUES", "STORE"),
-    )  # fmt: skip
+    codecs = (plan.dtypes[0], plan.out_dtype)
+    gather = Stage(gather_powers, (0, 2, 1, 3), 1, "x", constants, codecs, fit=cuda_strips.fit)
     return Steps([gather], [], run_first)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
+import math
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +19,7 @@ from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import Plain, input_codec
 from gpupool.kernels.cuda.compile import simulated
 from gpupool.kernels.cuda.jobs import JobKernel, Steps
-from gpupool.kernels.cuda.walk import Walk, cut
+from gpupool.kernels.cuda.walk import Cut, Walk, cut
 from gpupool.kernels.window import Axis, Batch, Geometry
 
 WARP = 32
@@ -45,8 +47,33 @@ class Stage(NamedTuple):
     codecs: tuple[np.dtype, np.dtype] | None = None
     payloads: tuple[str, ...] = ()
     red: Any = None  # the reducer, where the engine has one
-    strips: Any = None  # the engine for windows that overlap, where there is one, and
-    operands: tuple[str, ...] = ()  # what the vectors of its arrays are called
+    fit: Callable[[Stage, Grid, tuple[Place, ...]], Fitted] | None = None  # what lays it out, where it is not `plain`
+
+
+class Place(NamedTuple):
+    """One array of a stage, for those that load vectors: its strides, item size, and address modulo 16 at any start."""
+
+    steps: Steps
+    item: int
+    phase: int
+
+
+class Fitted(NamedTuple):
+    """The kernel of a stage for arrays laid out like these, and what its threads count through."""
+
+    engine: Any
+    constants: tuple[tuple[str, Any], ...]
+    label: str
+    geometry: Geometry
+    steps: tuple[Steps, ...]
+    walk: Walk
+    outer: int  # entries of the slowest axis, which is not part of the walk
+    by: tuple[Cut, ...] = ()  # what its threads divide by beside
+
+    @property
+    def units(self) -> int:
+        """Threads."""
+        return self.outer * math.prod(c.n for c in self.walk)
 
 
 def make_axes(plan: JobPlan) -> tuple[Axis, Axis, Axis]:
@@ -113,41 +140,45 @@ class Launched(NamedTuple):
 
     kernel: JobKernel
     block: int
-    grid: Grid
+    geometry: Geometry
     steps: tuple[Steps, ...]
     walk: Walk
     units: int
+    by: tuple[Cut, ...] = ()
 
 
-def prepare(stage: Stage, grid: Grid) -> Launched:
-    """The kernel of a stage."""
+def plain(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
+    """One thread for each element of a side."""
     g = grid.geometry
     d, h, w = ((a.n if stage.side == "x" else a.out) for a in (g.d, g.h, g.w))
+    none = 0 in (g.outer.n, g.outer2.n, g.inner.n, d, h, w)
     walk = Walk(*(cut(max(1, n)) for n in (g.inner.n, w, h, d, g.outer2.n)))  # of no units, nothing is launched
-    units = g.outer.n * g.outer2.n * g.inner.n * d * h * w
-    return launched(job_kernel(stage, grid, (*stage.constants, *walk_flags(walk))), grid, stage.arrays, walk, units)
+    return Fitted(stage.engine, stage.constants, "", g, tuple(p.steps for p in places), walk, 0 if none else g.outer.n)
 
 
-def job_kernel(stage: Stage, grid: Grid, constants: tuple[tuple[str, Any], ...], label: str = "") -> JobKernel:
-    """A stage's engine, bound to constants."""
+def prepare(stage: Stage, grid: Grid, phases: tuple[int, ...]) -> Launched:
+    """The kernel of a stage; `phases` are the addresses of all arrays modulo 16."""
+    places = tuple(
+        Place(grid.steps[i], np.dtype(payload).itemsize, phases[i])
+        for i, payload in zip(stage.arrays, stage.payloads, strict=True)
+    )
+    fitted = (stage.fit or plain)(stage, grid, places)
+    units = fitted.units
     first_written = len(stage.arrays) - stage.writes
     memories = tuple((name, i < first_written) for i, name in enumerate(stage.payloads))
     codecs = [Plain(), Plain()] if stage.codecs is None else [input_codec(c) for c in stage.codecs]
-    return JobKernel(
-        stage.engine, stage.red, codecs[0], codecs[1], stage.payloads[0], stage.payloads[-1], grid.bits,
-        max(grid.bits, grid.offset_bits), constants, THREADS, label, grid.rule, memories=memories,
+    kernel = JobKernel(
+        fitted.engine, stage.red, codecs[0], codecs[1], stage.payloads[0], stage.payloads[-1], grid.bits,
+        max(grid.bits, grid.offset_bits), (*fitted.constants, *walk_flags(fitted.walk)), THREADS, fitted.label,
+        rule=grid.rule, memories=memories, divisors=len(fitted.by),
     )  # fmt: skip
-
-
-def launched(kernel: JobKernel, grid: Grid, arrays: tuple[int, ...], walk: Walk, units: int) -> Launched:
-    """A kernel with one thread for each unit of work."""
     block = max(1, min(units, 64) if SIMULATED else min(THREADS, -(-units // WARP) * WARP))
-    return Launched(kernel, block, grid, tuple(grid.steps[i] for i in arrays), walk, units)
+    return Launched(kernel, block, fitted.geometry, fitted.steps, fitted.walk, units, fitted.by)
 
 
 def numbers(one: Launched, first: int) -> list[tuple[int, int]]:
     """The integer arguments in the kernel's order, each with its width in bits."""
-    g, narrow, wide = one.grid.geometry, one.kernel.index_bits, one.kernel.offset_bits
+    g, narrow, wide = one.geometry, one.kernel.index_bits, one.kernel.offset_bits
     packed: list[tuple[int, int]] = []
     for batch in (g.outer, g.outer2, g.inner):
         packed += [(batch.n, narrow), (0, wide), (0, wide)]
@@ -155,7 +186,7 @@ def numbers(one: Launched, first: int) -> list[tuple[int, int]]:
         packed += [(v, narrow) for v in axis[:8]] + [(0, wide), (0, wide)]
     packed.append((g.divisor, narrow))
     packed += [(v, wide) for steps in one.steps for v in steps]
-    packed += [(v, narrow) for c in one.walk for v in c]
+    packed += [(v, narrow) for c in (*one.walk, *one.by) for v in c]
     return [*packed, (first, narrow), (one.units, narrow)]
 
 
@@ -202,8 +233,9 @@ class SimulatedJob:
         if one.units == 0:
             return
         with lock:
+            by = (one.by,) if one.by else ()
             self.kernel[-(-one.units // one.block), one.block](
-                *[Flat(*m) for m in memories], one.grid.geometry, one.steps, one.walk, 0, one.units
+                *[Flat(*m) for m in memories], one.geometry, one.steps, one.walk, *by, 0, one.units
             )
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpupool.backends import cuda_strips
 from gpupool.backends.cuda_gradients import Scratch, Steps, known_windows, run_first
 from gpupool.backends.cuda_jobs import Stage, make_axes
 from gpupool.gradients import accumulator
 from gpupool.jobs import JobPlan
 from gpupool.kernels.cuda.known import divide_known, gather_known
-from gpupool.kernels.cuda.strip import strip_known
-
-
-STRIPS: dict[str, Any] = {"strips": strip_known, "operands": ("VECTOR", "VALUES", "STORE")}
 
 
 def run_both(call: Any, stream: int, addresses: list[int]) -> None:
@@ -29,9 +26,9 @@ def known(plan: JobPlan) -> Steps:
     dilated = any(a.d > 1 for a in make_axes(plan))
     constants = (("ACC", acc.type), ("AVERAGES", False), ("DILATED", dilated), *known_windows(plan))
     if len(plan.dtypes) == 2:
-        return Steps([Stage(gather_known, (0, 1, 2), 1, "x", constants, (grad, x), **STRIPS)], [], run_first)
+        return Steps([Stage(gather_known, (0, 1, 2), 1, "x", constants, (grad, x), fit=cuda_strips.fit)], [], run_first)
     divide = Stage(divide_known, (0, 2, 4), 1, "y", (("ACC", acc.type),), (grad, acc))
-    gather = Stage(gather_known, (4, 1, 3), 1, "x", constants, (acc, x), **STRIPS)
+    gather = Stage(gather_known, (4, 1, 3), 1, "x", constants, (acc, x), fit=cuda_strips.fit)
     return Steps([divide, gather], [Scratch(plan.forward.out_shape, acc, "y")], run_both)
 
 

@@ -6,13 +6,15 @@ hands in waits for the GPU; while a graph is captured it cannot, and indices out
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpupool.backends import cuda, cuda_fractional, cuda_gradients, cuda_known, cuda_offsets
-from gpupool.backends.cuda import ALIGNMENT, checked, flat_memory, loose, overlap, unaligned, usable
+from gpupool.backends.cuda import checked, flat_memory, loose, overlap, unaligned, usable
 from gpupool.backends.cuda_arrays import Library, View, library
 from gpupool.backends.cuda_gradients import Scratch, Steps
 from gpupool.backends.cuda_jobs import (
@@ -25,7 +27,6 @@ from gpupool.backends.cuda_jobs import (
     write_bytes,
 )
 from gpupool.backends.cuda_launch import SIMULATED
-from gpupool.backends.cuda_strips import bound_of, choose_strip
 from gpupool.dtypes import is_float
 from gpupool.geometry import contiguous_strides, lowest, memory_order, span
 from gpupool.gradients import divisors_request, norms_request, positions_request
@@ -50,7 +51,6 @@ class Memory(NamedTuple):
     shape: tuple[int, ...]
     strides: tuple[int, ...]  # in elements
     dtype: np.dtype
-    phase: int = 0  # the address of the element (0, ..., 0), modulo the widest load
 
     def touched(self) -> tuple[int, int]:
         """The bytes from the lowest to the highest touched, relative to the element (0, ..., 0)."""
@@ -83,21 +83,20 @@ class Call:
             strides = contiguous_strides(plan.out_shape, self.order)
         else:
             strides = tuple(s // out.dtype.itemsize for s in out.strides)
-        self.memories = [Memory(v.shape, tuple(s // v.dtype.itemsize for s in v.strides), v.dtype, v.address % ALIGNMENT)
-                         for v in views]  # fmt: skip
-        self.memories.append(Memory(plan.out_shape, strides, plan.out_dtype, 0 if out is None else out.address % ALIGNMENT))
+        self.memories = [Memory(v.shape, tuple(s // v.dtype.itemsize for s in v.strides), v.dtype) for v in views]
+        self.memories.append(Memory(plan.out_shape, strides, plan.out_dtype))
         self.steps: Steps | None = None
         self.scratch: list[Scratch] = []
         if 0 not in plan.out_shape and 0 not in plan.forward.shape:
-            self._prepare(views[0].device or 0)
+            self._prepare(views[0].device or 0, [*(v.address for v in views), 0 if out is None else out.address])
 
-    def _prepare(self, device: int) -> None:
+    def _prepare(self, device: int, addresses: list[int]) -> None:
         plan = self.plan
         self.steps = steps = ENGINES[plan.kind](plan)
         self.scratch = steps.scratch
         self.memories += [Memory(s.shape, contiguous_strides(s.shape, tuple(range(len(s.shape)))), s.dtype)
                           for s in self.scratch]  # fmt: skip
-        self.starts, found = lay_out(plan, steps, self.memories)
+        self.starts, found = lay_out(plan, steps, self.memories, addresses)
         self.runs: list[tuple[Any, Stage]] = [
             (SimulatedJob(one) if SIMULATED else PreparedJob(one, device), stage)
             for one, stage in zip(found, steps.stages, strict=True)
@@ -118,8 +117,13 @@ class Call:
         return flat_memory(address, touched, dtype), start - touched[0] // dtype.itemsize
 
 
-def lay_out(plan: JobPlan, steps: Steps, memories: list[Memory]) -> tuple[tuple[tuple[int, ...], ...], list[Launched]]:
-    """The kernels of a job for arrays like these, and each array's offset, in elements, wherever they start."""
+def lay_out(
+    plan: JobPlan, steps: Steps, memories: list[Memory], addresses: Sequence[int] = ()
+) -> tuple[tuple[tuple[int, ...], ...], list[Launched]]:
+    """The kernels of a job for arrays like these, and each array's offset, in elements, wherever they start.
+
+    Of addresses only the alignment counts; arrays without one are our own, and aligned.
+    """
     sides = (*plan.sides, plan.out_side, *(s.side for s in steps.scratch))
     full = [_full_strides(m, side, plan) for m, side in zip(memories, sides, strict=True)]
     # The grid is laid out for the result's memory, which is the last of the arrays that it looks at.
@@ -128,15 +132,15 @@ def lay_out(plan: JobPlan, steps: Steps, memories: list[Memory]) -> tuple[tuple[
     place = [len(full) - 1 if i == at else i - (i > at) for i in range(len(full))]
     starts = tuple(tuple(start[i] for i in place) for start in grid.starts)
     grid = grid._replace(steps=tuple(grid.steps[i] for i in place), starts=starts)
+    addresses = [*addresses, *[0] * (len(memories) - len(addresses))]
+    phases = tuple(
+        functools.reduce(operator.or_, ((at + start[i] * m.dtype.itemsize) % cuda.ALIGNMENT for start in starts), 0)
+        for i, (at, m) in enumerate(zip(addresses, memories, strict=True))
+    )
     found = []
     for stage in steps.stages:
         payloads = tuple(cuda.payload(memories[i].dtype) for i in stage.arrays)
-        bounds = tuple(
-            bound_of(memories[i].phase, memories[i].dtype.itemsize, tuple(start[i] for start in starts))
-            for i in stage.arrays
-        )
-        stage = stage._replace(payloads=payloads)
-        found.append(choose_strip(stage, grid, bounds) or prepare(stage, grid))
+        found.append(prepare(stage._replace(payloads=payloads), grid, phases))
     return starts, found
 
 
@@ -237,7 +241,7 @@ def prepared(job: Job, views: list[View], out: View | None) -> Call:
     key = (
         job,
         *(
-            (v.shape, v.strides, v.dtype, v.device, v.address % ALIGNMENT)
+            (v.shape, v.strides, v.dtype, v.device, v.address % cuda.ALIGNMENT)
             for v in (*views, *([] if out is None else [out]))
         ),
         out is None,

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from gpupool.backends import cuda_strips
 from gpupool.backends.cuda_gradients import FLAGS, Steps, known_windows, marks, read_flags, run_first
 from gpupool.backends.cuda_jobs import Stage, make_axes
 from gpupool.gradients import TAKEN, accumulator
 from gpupool.jobs import JobPlan, offset_error
 from gpupool.kernels.cuda.offsets import check_taken, gather_taken
-from gpupool.kernels.cuda.strip import strip_chosen
 
 
 def run_taken(call: Any, stream: int, addresses: list[int]) -> None:
@@ -28,10 +28,8 @@ def taken(plan: JobPlan) -> Steps:
     dilated = any(a.d > 1 for a in make_axes(plan))
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     constants = (("ACC", acc.type), ("DILATED", dilated), *known_windows(plan), *marks(np.int32, -1))
-    gather = Stage(
-        gather_taken, (0, 2, 3), 1, "x", constants, (plan.dtypes[0], plan.out_dtype),
-        strips=strip_chosen, operands=("VECTOR", "BESIDE", "STORE"),
-    )  # fmt: skip
+    codecs = (plan.dtypes[0], plan.out_dtype)
+    gather = Stage(gather_taken, (0, 2, 3), 1, "x", constants, codecs, fit=cuda_strips.fit)
     if plan.job.own:
         return Steps([gather], [], run_first)
     return Steps([Stage(check_taken, (2, 4), 1, "y"), gather], [FLAGS], run_taken)
