@@ -45,7 +45,7 @@ class Along(NamedTuple):
     low: int
     shift: int
     phase: int
-    count: int  # windows that reach them
+    windows: int  # that reach them
     check: bool  # whether some of those may not exist
     tail: bool  # whether elements may lie beyond the end
 
@@ -98,7 +98,7 @@ def row_count(a: Axis, across: int, channels: int, depth: int) -> int:
     """Rows of elements for one thread: a step of the windows at least; more share the windows that reach them."""
     rows = a.s
     while rows * 2 <= min(4, a.n) and rows * 2 * across * channels <= LARGEST_TILE // 2 and depth == 1 and a.k > a.s:
-        if along(a, 2 * rows).count > MOST_ROWS:
+        if along(a, 2 * rows).windows > MOST_ROWS:
             break
         rows *= 2
     return rows
@@ -120,7 +120,7 @@ def sliding_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted
     across = row_elements(g.w, places[-1].item, channels)
     down = row_count(g.h, across, channels, g.d.k)
     h, w = along(g.h, down), along(g.w, across)
-    if down * across * channels > LARGEST_TILE or w.count * channels > LARGEST_LOADED or h.count > MOST_ROWS:
+    if down * across * channels > LARGEST_TILE or w.windows * channels > LARGEST_LOADED or h.windows > MOST_ROWS:
         return None
     vectors = row_vectors(stage, g, places, (w.size // g.w.s, w.size), channels)
     constants = (*strip_constants(g, h, w, channels, vectors), *lanes(vectors, channels))
@@ -171,11 +171,11 @@ def strip_constants(
     """What `kernels.cuda.strip` is bound to beside its size."""
 
     def lead(vector: int) -> int:
-        return min(-w.low % vector, w.count) if vector > 1 else w.count
+        return min(-w.low % vector, w.windows) if vector > 1 else w.windows
 
     return (
-        ("KD", g.d.k), ("KH", g.h.k), ("KW", g.w.k), ("SH", g.h.s), ("SW", g.w.s), ("ROWS", h.count),
-        ("COLUMNS", w.count), ("LOADED", w.count * channels), ("REACH", -(-g.w.k // g.w.s)), ("LOW_H", h.low),
+        ("KD", g.d.k), ("KH", g.h.k), ("KW", g.w.k), ("SH", g.h.s), ("SW", g.w.s), ("ROWS", h.windows),
+        ("COLUMNS", w.windows), ("LOADED", w.windows * channels), ("REACH", -(-g.w.k // g.w.s)), ("LOW_H", h.low),
         ("LOW_W", w.low), ("SHIFT_H", h.shift), ("SHIFT_W", w.shift), ("PHASE_W", w.phase),
         ("LEAD", lead(vectors["VECTOR"])), ("LEAD_BESIDE", lead(vectors["BESIDE"])),
         ("CHECK_H", h.check), ("CHECK_W", w.check), ("TAIL_H", h.tail), ("TAIL_W", w.tail),

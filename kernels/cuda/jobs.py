@@ -1,7 +1,7 @@
 """Kernels with several operands: `kernel(arrays..., geometry, steps, walk, first, count)`.
 
-The geometry says how windows lie; each array has its own strides in `steps`, in the order of the arguments. Kernels that
-divide by other axes than those of the walk take a tuple of them after it.
+The geometry says how windows lie; each array has its own strides in `steps`, in the order of the arguments. Kernels
+that divide by other axes than those of the walk take a tuple of them after it.
 """
 
 from __future__ import annotations

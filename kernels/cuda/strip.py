@@ -1,9 +1,9 @@
 """Gradients of constant windows that overlap: each thread computes TH x TW neighbouring elements, of V channels.
 
-What a window gives is loaded once for all the thread's elements that it reaches. TH and TW are multiples of the strides,
-so which window reaches which element is the same in every thread, and known when the kernel is compiled: a thread needs
-ROWS x COLUMNS windows, the first of which begins SHIFT positions before the thread's first element. Elements add what
-they get in row-major order over their windows, as the kernels of `gather` do: the bits are the same.
+What a window gives is loaded once for all the thread's elements that it reaches. TH and TW are multiples of the
+strides, so which window reaches which element is the same in every thread, and known when the kernel is compiled: a
+thread needs ROWS x COLUMNS windows, the first of which begins SHIFT positions before the thread's first element.
+Elements add what they get in row-major order over their windows, as the kernels of `gather` do: the bits are the same.
 """
 
 from __future__ import annotations
@@ -297,7 +297,8 @@ def strip_chosen(grad, taken, out, g, steps, walk, first, count):
     if unit < count:
         c, q, p, pd, o2, o1 = place(walk, unit)
         s, z, u = steps
-        total, shares, marks = cuda.local.array(TILE, ACC), cuda.local.array(LOADED, ACC), cuda.local.array(LOADED, KIND)
+        total = cuda.local.array(TILE, ACC)
+        shares, marks = cuda.local.array(LOADED, ACC), cuda.local.array(LOADED, KIND)
         ph, pw, low_h, low_w = p * TH, q * TW, p * (TH // SH) + LOW_H, q * (TW // SW) + LOW_W
         at = o1 * s.outer + o2 * s.outer2 + c * V * s.inner
         beside = o1 * z.outer + o2 * z.outer2 + c * V * z.inner

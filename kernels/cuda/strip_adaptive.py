@@ -53,12 +53,13 @@ def load_shares(shares, grad, row, step, there, n, first, taps, starts, stops):
     """What the windows of one row give to each of their elements, of which they have `taps` in each column."""
     for j in range(COLUMNS):
         if there and first + j < n:
+            at, elements = row + (first + j) * step, taps * (stops[j] - starts[j])
             if V > 1:
-                vector = load_vector(grad, row + (first + j) * step, V)
+                vector = load_vector(grad, at, V)
                 for e in range(V):
-                    shares[j * V + e] = share_of(ACC(decode(X_CODEC, vector[e])), taps * (stops[j] - starts[j]))
+                    shares[j * V + e] = share_of(ACC(decode(X_CODEC, vector[e])), elements)
             else:
-                shares[j] = share_of(ACC(decode(X_CODEC, grad[row + (first + j) * step])), taps * (stops[j] - starts[j]))
+                shares[j] = share_of(ACC(decode(X_CODEC, grad[at])), elements)
         else:
             for e in range(V):
                 shares[j * V + e] = ACC(0)
