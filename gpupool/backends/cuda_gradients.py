@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda_apart
+from gpupool.backends import cuda_apart, cuda_strips
 from gpupool.backends.cuda_jobs import Scratch, Stage, fill_bytes, make_axes, read_back
 from gpupool.backends.cuda_tiles import LARGEST_WINDOW
 from gpupool.gradients import accumulator, exponent_of
@@ -61,6 +61,11 @@ def known_windows(plan: JobPlan) -> tuple[tuple[str, Any], ...]:
     )
 
 
+def marks(kind: Any, absent: Any, *, flat: bool = False) -> tuple[tuple[str, Any], ...]:
+    """What lies beside the gradients of windows, for strips: its type, and what stands for a window that is none."""
+    return (("KIND", kind), ("ABSENT", absent), ("FLAT", flat))
+
+
 def sums(plan: JobPlan) -> Steps:
     """Gradients of sums and averages."""
     axes = make_axes(plan)
@@ -71,7 +76,7 @@ def sums(plan: JobPlan) -> Steps:
         ("UNIFORM", uniform_divisor(axes, plan.request.divisor_override or 0, plan.forward.rule) if averages else 1),
         *known_windows(plan),
     )  # fmt: skip
-    gather = Stage(gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))
+    gather = Stage(gather_sums, (0, 2), 1, "x", constants, (plan.dtypes[0], plan.out_dtype), fit=cuda_strips.fit)
     return Steps([cuda_apart.sums(plan, constants) or gather], [], run_first)
 
 
@@ -81,7 +86,12 @@ def chosen(plan: JobPlan) -> Steps:
         return Steps(*cuda_apart.found(plan), run_all)
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     codecs = (plan.dtypes[0], plan.out_dtype)
-    gather = Stage(gather_chosen, (0, 2, 3), 1, "x", (("ACC", acc.type), *known_windows(plan)), codecs)
+    few = plan.job.own and math.prod(a.n for a in plan.pooled) < 2**31
+    constants = (
+        ("ACC", acc.type), *known_windows(plan), *marks(np.int32 if few else np.int64, -1, flat=True),
+        ("TRUSTED", plan.job.own),
+    )  # fmt: skip
+    gather = Stage(gather_chosen, (0, 2, 3), 1, "x", constants, codecs, fit=cuda_strips.fit)
     gather = cuda_apart.chosen(plan, flat=True) or gather
     if plan.job.own:
         return Steps([gather], [], run_first)
@@ -95,10 +105,11 @@ def powers(plan: JobPlan) -> Steps:
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     constants = (
         ("ACC", acc.type), ("EXPONENT", exponent_of(plan)), ("DILATED", any(a.d > 1 for a in make_axes(plan))),
+        *known_windows(plan), *marks(acc.type, -1.0),
     )  # fmt: skip
-    return Steps(
-        [Stage(gather_powers, (0, 2, 1, 3), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))], [], run_first
-    )
+    codecs = (plan.dtypes[0], plan.out_dtype)
+    gather = Stage(gather_powers, (0, 2, 1, 3), 1, "x", constants, codecs, fit=cuda_strips.fit)
+    return Steps([gather], [], run_first)
 
 
 FLAGS = Scratch((2,), INT64, "own")

@@ -20,7 +20,7 @@ from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import Plain, input_codec
 from gpupool.kernels.cuda.compile import simulated
 from gpupool.kernels.cuda.jobs import JobKernel, Steps
-from gpupool.kernels.cuda.walk import Walk, cut
+from gpupool.kernels.cuda.walk import Cut, Walk, cut
 from gpupool.kernels.window import Axis, Batch, Geometry
 from gpupool.plan import Plan
 
@@ -80,6 +80,7 @@ class Fitted(NamedTuple):
     outer: int  # entries of the slowest axis, which is not part of the walk
     block: int = 0  # threads of a block that has `per_block` units, where a unit is not one thread's work
     per_block: int = 0
+    by: tuple[Cut, ...] = ()  # what its threads divide by beside
 
     @property
     def units(self) -> int:
@@ -176,6 +177,7 @@ class Launched(NamedTuple):
     walk: Walk
     units: int
     per_block: int  # units of a block
+    by: tuple[Cut, ...] = ()
 
 
 def plain(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
@@ -201,11 +203,12 @@ def prepare(stage: Stage, grid: Grid, phases: tuple[int, ...]) -> Launched:
     kernel = JobKernel(
         fitted.engine, stage.red, codecs[0], codecs[1], stage.payloads[0], stage.payloads[-1], grid.bits,
         max(grid.bits, grid.offset_bits), (*fitted.constants, *walk_flags(fitted.walk)), THREADS, fitted.label,
-        rule=grid.rule, memories=memories,
+        rule=grid.rule, memories=memories, divisors=len(fitted.by),
     )  # fmt: skip
     block = max(1, min(units, 64) if SIMULATED else min(THREADS, -(-units // WARP) * WARP))
     block = fitted.block or block
-    return Launched(kernel, block, fitted.geometry, fitted.steps, fitted.walk, units, fitted.per_block or block)
+    per_block = fitted.per_block or block
+    return Launched(kernel, block, fitted.geometry, fitted.steps, fitted.walk, units, per_block, fitted.by)
 
 
 def numbers(one: Launched, first: int) -> list[tuple[int, int]]:
@@ -218,7 +221,7 @@ def numbers(one: Launched, first: int) -> list[tuple[int, int]]:
         packed += [(v, narrow) for v in axis[:8]] + [(axis.xs, wide), (axis.ys, wide)]
     packed.append((g.divisor, narrow))
     packed += [(v, wide) for steps in one.steps for v in steps]
-    packed += [(v, narrow) for c in one.walk for v in c]
+    packed += [(v, narrow) for c in (*one.walk, *one.by) for v in c]
     return [*packed, (first, narrow), (one.units, narrow)]
 
 
@@ -265,8 +268,9 @@ class SimulatedJob:
         if one.units == 0:
             return
         with lock:
+            by = (one.by,) if one.by else ()
             self.kernel[-(-one.units // one.per_block), one.block](
-                *[Flat(*m) for m in memories], one.geometry, one.steps, one.walk, 0, one.units
+                *[Flat(*m) for m in memories], one.geometry, one.steps, one.walk, *by, 0, one.units
             )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpupool.backends import cuda_apart
-from gpupool.backends.cuda_gradients import FLAGS, Steps, read_flags, run_first
+import numpy as np
+
+from gpupool.backends import cuda_apart, cuda_strips
+from gpupool.backends.cuda_gradients import FLAGS, Steps, known_windows, marks, read_flags, run_first
 from gpupool.backends.cuda_jobs import Stage, make_axes
 from gpupool.gradients import TAKEN, accumulator
 from gpupool.jobs import JobPlan, offset_error
@@ -24,8 +26,10 @@ def run_taken(call: Any, stream: int, addresses: list[int]) -> None:
 def taken(plan: JobPlan) -> Steps:
     """Gradients of operators that choose an element, whose taps are the third operand."""
     dilated = any(a.d > 1 for a in make_axes(plan))
-    constants = (("ACC", accumulator(plan.dtypes[0], plan.out_dtype).type), ("DILATED", dilated))
-    gather = Stage(gather_taken, (0, 2, 3), 1, "x", constants, (plan.dtypes[0], plan.out_dtype))
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    constants = (("ACC", acc.type), ("DILATED", dilated), *known_windows(plan), *marks(np.int32, -1))
+    codecs = (plan.dtypes[0], plan.out_dtype)
+    gather = Stage(gather_taken, (0, 2, 3), 1, "x", constants, codecs, fit=cuda_strips.fit)
     gather = cuda_apart.chosen(plan, flat=False) or gather
     if plan.job.own:
         return Steps([gather], [], run_first)

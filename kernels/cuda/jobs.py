@@ -1,6 +1,7 @@
 """Kernels with several operands: `kernel(arrays..., geometry, steps, walk, first, count)`.
 
-The geometry says how windows lie; each array has its own strides in `steps`, in the order of the arguments.
+The geometry says how windows lie; each array has its own strides in `steps`, in the order of the arguments. Kernels
+that divide by other axes than those of the walk take a tuple of them after it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class JobKernel(Kernel):
     """A kernel without a reducer whose arrays are `memories`: payloads, and whether the kernel only reads them."""
 
     memories: tuple[tuple[str, bool], ...] = ()
+    divisors: int = 0  # how many axes the kernel divides by beside those of the walk
 
     @property
     def operator(self) -> str:
@@ -57,6 +59,8 @@ class JobKernel(Kernel):
         axis = types.NamedTuple((i,) * 8 + (o, o), Axis)
         geometry = types.NamedTuple((batch, batch, batch, axis, axis, axis, i), Geometry)
         steps = types.UniTuple(types.NamedUniTuple(o, 6, Steps), len(self.memories))
-        walk = types.NamedUniTuple(types.NamedUniTuple(i, len(Cut._fields), Cut), 5, Walk)
+        cut = types.NamedUniTuple(i, len(Cut._fields), Cut)
+        walk = types.NamedUniTuple(cut, 5, Walk)
+        by = (types.UniTuple(cut, self.divisors),) if self.divisors else ()
         memories = [Memory(getattr(types, name), constant) for name, constant in self.memories]
-        return (*memories, geometry, steps, walk, i, i)
+        return (*memories, geometry, steps, walk, *by, i, i)

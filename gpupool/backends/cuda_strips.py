@@ -1,0 +1,216 @@
+"""Gradients where windows overlap, on the GPU: which strip of elements each thread computes, and what it moves at once.
+
+| kernels | when |
+| --- | --- |
+| strip_* | small constant windows |
+| strip_shared, strip_picked | windows that share an axis |
+| gather_* | everything else: one thread for each element |
+
+Integers only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpupool.backends.cuda_jobs import Fitted, Grid, Place, Stage, plain
+from gpupool.backends.cuda_tiles import LARGEST_WINDOW, WIDEST, widest
+from gpupool.kernels.cuda import gather, known, offsets, strip, strip_adaptive, strip_norms
+from gpupool.kernels.cuda.walk import Cut, Walk, cut
+from gpupool.kernels.gradient import adaptive_windows_of
+from gpupool.kernels.window import Adaptive, Axis, Geometry, Sliding
+
+LARGEST_TILE = 32  # elements of a thread
+LARGEST_LOADED = 24  # windows of a row, times channels, that a thread has in registers
+MOST_ROWS, MOST_SHARED = 8, 4  # of windows that are written out
+
+# For each engine of `gather` the one for strips, and what the vectors of its arrays are called; for some the one for
+# windows that share an axis.
+STRIPS: dict[Any, tuple[Any, tuple[str, ...]]] = {
+    gather.gather_sums: (strip.strip_sums, ("VECTOR", "STORE")),
+    gather.gather_chosen: (strip.strip_chosen, ("VECTOR", "BESIDE", "STORE")),
+    gather.gather_powers: (strip_norms.strip_powers, ("VECTOR", "BESIDE", "VALUES", "STORE")),
+    offsets.gather_taken: (strip.strip_chosen, ("VECTOR", "BESIDE", "STORE")),
+    known.gather_known: (strip.strip_known, ("VECTOR", "VALUES", "STORE")),
+}
+SHARED = {gather.gather_sums: strip_adaptive.strip_shared, gather.gather_chosen: strip_adaptive.strip_picked}
+
+
+class Along(NamedTuple):
+    """How a thread's elements lie to windows along one axis: see `kernels.cuda.strip`."""
+
+    size: int  # elements of a thread
+    low: int
+    shift: int
+    phase: int
+    windows: int  # that reach them
+    check: bool  # whether some of those may not exist
+    tail: bool  # whether elements may lie beyond the end
+
+
+def along(a: Axis, size: int) -> Along:
+    """The constants of `size` elements, a multiple of the stride."""
+    low = (a.before - a.k) // a.s + 1
+    count = (a.before + size - 1) // a.s - low + 1
+    strips = -(-a.n // size)
+    check = low < 0 or (strips - 1) * (size // a.s) + low + count > a.out
+    return Along(size, low, a.before - low * a.s, (a.before - a.k) % a.s, count, check, a.n % size > 0)
+
+
+def overlap(g: Geometry) -> bool:
+    """Whether windows are small constants without gaps, of which elements are in several."""
+    axes = (g.d, g.h, g.w)
+    return all(a.d == 1 and a.s <= a.k <= LARGEST_WINDOW for a in axes) and any(a.k > a.s for a in axes)
+
+
+def channels_of(places: tuple[Place, ...], inner: int) -> int:
+    """Channels of one thread: those that all arrays have side by side, and aligned; 1 where rows are to be."""
+    if inner < 2 or any(p.steps.inner != 1 for p in places):
+        return 1
+    most = WIDEST // max(p.item for p in places)
+    found = min(widest(p.phase, p.item, most, (p.steps[0], p.steps[1], *p.steps[3:])) for p in places)
+    while inner % found:
+        found //= 2
+    return found
+
+
+def row_vector(p: Place, most: int, length: int) -> int:
+    """Elements along a row that may be moved at once, where rows are `length` long."""
+    if p.steps.w != 1:
+        return 1
+    vector = widest(p.phase, p.item, most, p.steps[:5])
+    while length % vector or most % vector:
+        vector //= 2
+    return vector
+
+
+def row_elements(a: Axis, item: int, channels: int) -> int:
+    """Elements of a row for one thread: whole vectors, and those that divide the row before others."""
+    if channels > 1:
+        return a.s if a.s > 1 or channels > 4 else 2
+    sizes = [m * a.s for m in range(1, 8 // a.s + 1)] or [a.s]
+    return max(sizes, key=lambda n: (a.n % n == 0 and n * item % WIDEST == 0, a.n % n == 0, n))
+
+
+def row_count(a: Axis, across: int, channels: int, depth: int) -> int:
+    """Rows of elements for one thread: a step of the windows at least; more share the windows that reach them."""
+    rows = a.s
+    while rows * 2 <= min(4, a.n) and rows * 2 * across * channels <= LARGEST_TILE // 2 and depth == 1 and a.k > a.s:
+        if along(a, 2 * rows).windows > MOST_ROWS:
+            break
+        rows *= 2
+    return rows
+
+
+def fit(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
+    """Strips, where there are some for a stage and its windows."""
+    found = None
+    if grid.bits == 32 and stage.engine in STRIPS and isinstance(grid.rule, Sliding) and overlap(grid.geometry):
+        found = sliding_strip(stage, grid, places)
+    elif grid.bits == 32 and stage.engine in SHARED and isinstance(grid.rule, Adaptive):
+        found = shared_strip(stage, grid, places)
+    return found or plain(stage, grid, places)
+
+
+def sliding_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted | None:
+    """Strips under constant windows."""
+    g, channels = grid.geometry, channels_of(places, grid.geometry.inner.n)
+    across = row_elements(g.w, places[-1].item, channels)
+    down = row_count(g.h, across, channels, g.d.k)
+    h, w = along(g.h, down), along(g.w, across)
+    if down * across * channels > LARGEST_TILE or w.windows * channels > LARGEST_LOADED or h.windows > MOST_ROWS:
+        return None
+    vectors = row_vectors(stage, g, places, (w.size // g.w.s, w.size), channels)
+    constants = (*strip_constants(g, h, w, channels, vectors), *lanes(vectors, channels))
+    axes = [a for a in (g.d, g.h, g.w) if a is not g.d or dict(constants)["DEEP"]]
+    label = "k" + "x".join(str(a.k) for a in axes) + "s" + "x".join(str(a.s) for a in axes)
+    return fitted(stage, STRIPS[stage.engine][0], g, places, (down, across, channels), constants, label)
+
+
+def fitted(
+    stage: Stage, engine: Any, g: Geometry, places: tuple[Place, ...], size: tuple[int, int, int],
+    constants: tuple[tuple[str, Any], ...], label: str, by: tuple[Cut, ...] = (),
+) -> Fitted:  # fmt: skip
+    """One thread for each strip."""
+    down, across, channels = size
+    walk = Walk(*(cut(n) for n in (g.inner.n // channels, -(-g.w.n // across), -(-g.h.n // down), g.d.n, g.outer2.n)))
+    label += f"_t{down}x{across}" + (f"_last_v{channels}" if channels > 1 else f"_v{dict(constants)['STORE']}")
+    constants = (
+        *stage.constants, *constants, ("TH", down), ("TW", across), ("V", channels), ("TILE", down * across * channels),
+        ("OUT", np.dtype(stage.payloads[-1]).type),
+    )  # fmt: skip
+    return Fitted(engine, constants, label, g, tuple(p.steps for p in places), walk, g.outer.n, by)
+
+
+def row_vectors(
+    stage: Stage, g: Geometry, places: tuple[Place, ...], sizes: tuple[int, int], channels: int
+) -> dict[str, int]:
+    """What is moved at once along a row, of each array; `sizes` are a thread's windows and elements."""
+    vectors = dict.fromkeys(("VECTOR", "BESIDE", "VALUES", "STORE"), 1)
+    for name, p in zip(STRIPS[stage.engine][1], places, strict=True):
+        windows = name in ("VECTOR", "BESIDE")
+        if channels == 1:
+            vectors[name] = row_vector(p, sizes[not windows], g.w.out if windows else g.w.n)
+    return vectors
+
+
+def lanes(vectors: dict[str, int], channels: int) -> tuple[tuple[str, int], ...]:
+    """The constants of what is moved at once."""
+    return (
+        *vectors.items(),
+        ("WIDE_VALUES", vectors["VALUES"] * channels),
+        ("WIDE_STORE", vectors["STORE"] * channels),
+    )
+
+
+def strip_constants(
+    g: Geometry, h: Along, w: Along, channels: int, vectors: dict[str, int]
+) -> tuple[tuple[str, Any], ...]:
+    """What `kernels.cuda.strip` is bound to beside its size."""
+
+    def lead(vector: int) -> int:
+        return min(-w.low % vector, w.windows) if vector > 1 else w.windows
+
+    return (
+        ("KD", g.d.k), ("KH", g.h.k), ("KW", g.w.k), ("SH", g.h.s), ("SW", g.w.s), ("ROWS", h.windows),
+        ("COLUMNS", w.windows), ("LOADED", w.windows * channels), ("REACH", -(-g.w.k // g.w.s)), ("LOW_H", h.low),
+        ("LOW_W", w.low), ("SHIFT_H", h.shift), ("SHIFT_W", w.shift), ("PHASE_W", w.phase),
+        ("LEAD", lead(vectors["VECTOR"])), ("LEAD_BESIDE", lead(vectors["BESIDE"])),
+        ("CHECK_H", h.check), ("CHECK_W", w.check), ("TAIL_H", h.tail), ("TAIL_W", w.tail),
+        ("DEEP", (g.d.k, g.d.s, g.d.before, g.d.out) != (1, 1, 0, g.d.n)),
+    )  # fmt: skip
+
+
+# -- windows that share an axis ----------------------------------------------------------------------------------------
+
+
+def reaches(a: Axis, size: int) -> list[tuple[int, int]]:
+    """For each of a thread's elements the first and the last window that may reach it, from the thread's first one."""
+    found = []
+    for t in range(size):
+        p = np.arange(0, a.n - t, size, dtype=np.int64)
+        lo, hi = (o - p * a.s // a.n for o in adaptive_windows_of(a, p + t))
+        found.append((int(lo.min()), int(hi.max()) - 1))
+    return found
+
+
+def shared_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted | None:
+    """Strips under windows that share the axes."""
+    g, channels = grid.geometry, channels_of(places, grid.geometry.inner.n)
+    across = min(2 if channels > 1 else row_elements(g.w._replace(s=1), places[-1].item, 1), g.w.n)
+    down = min(2, g.h.n)
+    may = reaches(g.w, across)
+    rows, columns = (1 + max(hi for _, hi in some) for some in (reaches(g.h, down), may))
+    if rows > MOST_SHARED or columns * channels > LARGEST_LOADED or columns > 15:
+        return None
+    constants = (
+        ("ROWS", rows), ("COLUMNS", columns), ("LOADED", columns * channels),
+        ("FROM", sum(lo << 4 * t for t, (lo, _) in enumerate(may))),
+        ("TO", sum(hi << 4 * t for t, (_, hi) in enumerate(may))),
+        ("TAIL_H", g.h.n % down > 0), ("TAIL_W", g.w.n % across > 0), ("DEEP", (g.d.k, g.d.out) != (1, g.d.n)),
+        *lanes(row_vectors(stage, g, places, (1, across), channels), channels),
+    )  # fmt: skip
+    by, size = (cut(g.h.s), cut(g.w.s), cut(g.h.n), cut(g.w.n)), (down, across, channels)
+    return fitted(stage, SHARED[stage.engine], g, places, size, constants, f"r{rows}x{columns}", by)

@@ -1,0 +1,315 @@
+"""Gradients of constant windows that overlap: each thread computes TH x TW neighbouring elements, of V channels.
+
+What a window gives is loaded once for all the thread's elements that it reaches. TH and TW are multiples of the
+strides, so which window reaches which element is the same in every thread, and known when the kernel is compiled: a
+thread needs ROWS x COLUMNS windows, the first of which begins SHIFT positions before the thread's first element.
+Elements add what they get in row-major order over their windows, as the kernels of `gather` do: the bits are the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import cuda
+
+from ..point import decode, encode
+from .gather import decode_result, reached
+from .memory import index, load_vector, number, store_vector
+from .tile import count_at
+from .walk import place
+
+X_CODEC = Y_CODEC = None  # bound to the codecs of the gradient and of the result
+ACC: Any = None  # bound to the type in which gradients are added
+AVERAGES, UNIFORM = False, 0  # bound: whether there is a divisor, and the one that all windows have, if they do
+WINDOW_D = (0, 0, 0)  # bound: along the depth, taps, steps and the windows that an element is in at most
+DEEP = False  # bound: whether windows along the depth are more than the elements themselves
+KD = KH = KW = SH = SW = TH = TW = V = ROWS = COLUMNS = TILE = LOADED = 1
+REACH = 1  # bound: the windows along a row that an element is in at most
+LOW_H = LOW_W = SHIFT_H = SHIFT_W = PHASE_W = 0
+# Bound: elements of one load of gradients, of what is beside them, of values and of one store along a row, and how many
+# are loaded one by one before the first vector.
+VECTOR = BESIDE = VALUES = STORE = WIDE_VALUES = WIDE_STORE = 1
+LEAD = LEAD_BESIDE = 0
+CHECK_H = CHECK_W = TAIL_H = TAIL_W = False  # whether windows, or elements, may lie outside
+OUT: Any = None  # NumPy type of the stored elements
+KIND: Any = None  # NumPy type of what is beside gradients: numbers of taps, flat positions, norms
+ABSENT: Any = 0  # what stands beside the gradient of a window that is none
+FLAT = False  # whether that is flat positions
+
+
+def given(g, od, oh, ow, raw):
+    """What a window gives to each of its elements, or to the one it chose."""
+    share = ACC(decode(X_CODEC, raw))
+    if AVERAGES and UNIFORM == 0:
+        return share / ACC(count_at(g, od, oh, ow))
+    return share
+
+
+def one_given(shares, j, grad, at, there, g, od, oh, ow):
+    """Column j: the window's share for each channel, nothing where there is no window."""
+    if (CHECK_H or CHECK_W) and not (there and (not CHECK_W or (ow >= 0 and ow < g.w.out))):
+        for e in range(V):
+            shares[j * V + e] = ACC(0)
+    elif V > 1:
+        vector = load_vector(grad, at, V)
+        for e in range(V):
+            shares[j * V + e] = given(g, od, oh, ow, vector[e])
+    else:
+        shares[j] = given(g, od, oh, ow, grad[at])
+
+
+def many_given(shares, j, grad, at, there, g, od, oh, ow):
+    """Columns j .. j + VECTOR - 1, which are windows or not together: rows are whole vectors long."""
+    if (CHECK_H or CHECK_W) and not (there and (not CHECK_W or (ow >= 0 and ow < g.w.out))):
+        for e in range(VECTOR):
+            shares[j + e] = ACC(0)
+    else:
+        vector = load_vector(grad, at, VECTOR)
+        for e in range(VECTOR):
+            shares[j + e] = given(g, od, oh, ow + e, vector[e])
+
+
+def load_given(shares, grad, row, step, there, g, od, oh, first):
+    """The shares of a row of windows from number `first` on."""
+    for j in range(LEAD):
+        one_given(shares, j, grad, row + (first + j) * step, there, g, od, oh, first + j)
+    for i in range((COLUMNS - LEAD) // VECTOR):
+        j = LEAD + i * VECTOR
+        many_given(shares, j, grad, row + (first + j) * step, there, g, od, oh, first + j)
+    for j in range(LEAD + (COLUMNS - LEAD) // VECTOR * VECTOR, COLUMNS):
+        one_given(shares, j, grad, row + (first + j) * step, there, g, od, oh, first + j)
+
+
+def one_beside(marks, j, memory, at, there, n, ow, less):
+    """What lies beside column j, taken `less` off."""
+    if (CHECK_H or CHECK_W) and not (there and (not CHECK_W or (ow >= 0 and ow < n))):
+        for e in range(V):
+            marks[j * V + e] = KIND(ABSENT)
+    elif V > 1:
+        vector = load_vector(memory, at, V)
+        for e in range(V):
+            marks[j * V + e] = KIND(vector[e]) - less
+    else:
+        marks[j] = KIND(memory[at]) - less
+
+
+def many_beside(marks, j, memory, at, there, n, ow, less):
+    """Columns j .. j + BESIDE - 1."""
+    if (CHECK_H or CHECK_W) and not (there and (not CHECK_W or (ow >= 0 and ow < n))):
+        for e in range(BESIDE):
+            marks[j + e] = KIND(ABSENT)
+    else:
+        vector = load_vector(memory, at, BESIDE)
+        for e in range(BESIDE):
+            marks[j + e] = KIND(vector[e]) - less
+
+
+def load_beside(marks, memory, row, step, there, n, first, less):
+    """What lies beside a row's gradients."""
+    for j in range(LEAD_BESIDE):
+        one_beside(marks, j, memory, row + (first + j) * step, there, n, first + j, less)
+    for i in range((COLUMNS - LEAD_BESIDE) // BESIDE):
+        j = LEAD_BESIDE + i * BESIDE
+        many_beside(marks, j, memory, row + (first + j) * step, there, n, first + j, less)
+    for j in range(LEAD_BESIDE + (COLUMNS - LEAD_BESIDE) // BESIDE * BESIDE, COLUMNS):
+        one_beside(marks, j, memory, row + (first + j) * step, there, n, first + j, less)
+
+
+def load_values(values, x, at, u, g, ph, pw):
+    """The thread's own elements; those beyond an edge are never stored."""
+    for i in range(TH):
+        for t in range(TW // VALUES):
+            if (not TAIL_H or ph + i < g.h.n) and (not TAIL_W or pw + t * VALUES < g.w.n):
+                vector = load_vector(x, at + (ph + i) * u.h + (pw + t * VALUES) * u.w, WIDE_VALUES)
+                for e in range(WIDE_VALUES):
+                    values[(i * TW + t * VALUES) * V + e] = ACC(decode_result(Y_CODEC, vector[e]))
+            else:
+                for e in range(WIDE_VALUES):
+                    values[(i * TW + t * VALUES) * V + e] = ACC(0)
+
+
+def empty(total):
+    """Nothing yet."""
+    for e in range(TILE):
+        total[e] = ACC(0)
+
+
+def store(out, at, u, g, ph, pw, total, values):
+    """All of a thread's elements; `values` is an array for what is stored."""
+    for e in range(TILE):
+        values[e] = encode(Y_CODEC, total[e] / ACC(UNIFORM) if AVERAGES and UNIFORM != 0 else total[e])
+    for i in range(TH):
+        if not TAIL_H or ph + i < g.h.n:
+            row = at + (ph + i) * u.h + pw * u.w
+            for t in range(TW // STORE):
+                if not TAIL_W or pw + t * STORE < g.w.n:
+                    store_vector(out, row + t * STORE * u.w, values, (i * TW + t * STORE) * V, WIDE_STORE)
+
+
+# -- sums and averages -------------------------------------------------------------------------------------------------
+
+
+def add_shares(total, shares, r):
+    """Row r of the windows gives to the elements that it reaches."""
+    for i in range(TH):
+        down = i + SHIFT_H - r * SH
+        if down >= 0 and down < KH:
+            for t in range(TW):
+                for m in range(REACH):
+                    j = (t + PHASE_W) // SW + m
+                    if j * SW <= t + SHIFT_W:
+                        for e in range(V):
+                            at = (i * TW + t) * V + e
+                            total[at] = total[at] + shares[j * V + e]
+
+
+def sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, r):
+    """One row of windows."""
+    oh = low_h + r
+    load_given(shares, grad, slab + oh * s.h, s.w, not CHECK_H or (oh >= 0 and oh < g.h.out), g, od, oh, low_w)
+    add_shares(total, shares, r)
+
+
+def sums_slab(total, shares, grad, slab, s, g, od, low_h, low_w):
+    """All rows of windows, written out: the compiler would keep a loop, in which each waits for the one before."""
+    sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 0)
+    if ROWS > 1:
+        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 1)
+    if ROWS > 2:
+        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 2)
+    if ROWS > 3:
+        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 3)
+    if ROWS > 4:
+        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 4)
+    if ROWS > 5:
+        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 5)
+    if ROWS > 6:
+        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 6)
+    if ROWS > 7:
+        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 7)
+
+
+def sum_up(total, grad, at, s, g, pd, low_h, low_w):
+    """What all windows give to a thread's elements."""
+    shares = cuda.local.array(LOADED, ACC)
+    empty(total)
+    if DEEP:
+        d0, d1, _ = reached(g.d, pd, WINDOW_D)
+        for od in range(d0, d1):
+            sums_slab(total, shares, grad, at + od * s.d, s, g, od, low_h, low_w)
+    else:
+        sums_slab(total, shares, grad, at + pd * s.d, s, g, pd, low_h, low_w)
+
+
+def strip_sums(grad, out, g, steps, walk, first, count):
+    """Of sums and averages: each window gives its share."""
+    unit = first + index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if unit < count:
+        c, q, p, pd, o2, o1 = place(walk, unit)
+        s, u = steps
+        total = cuda.local.array(TILE, ACC)
+        at = o1 * s.outer + o2 * s.outer2 + c * V * s.inner
+        sum_up(total, grad, at, s, g, pd, p * (TH // SH) + LOW_H, q * (TW // SW) + LOW_W)
+        at_out = o1 * u.outer + o2 * u.outer2 + c * V * u.inner + pd * u.d
+        store(out, at_out, u, g, p * TH, q * TW, total, cuda.local.array(TILE, OUT))
+
+
+def strip_known(grad, x, out, g, steps, walk, first, count):
+    """Of those that omit NaN, divided before: nothing for NaN. Y_CODEC reads x and writes the result."""
+    unit = first + index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if unit < count:
+        c, q, p, pd, o2, o1 = place(walk, unit)
+        s, r, u = steps
+        total, values = cuda.local.array(TILE, ACC), cuda.local.array(TILE, ACC)
+        load_values(values, x, o1 * r.outer + o2 * r.outer2 + c * V * r.inner + pd * r.d, r, g, p * TH, q * TW)
+        at = o1 * s.outer + o2 * s.outer2 + c * V * s.inner
+        sum_up(total, grad, at, s, g, pd, p * (TH // SH) + LOW_H, q * (TW // SW) + LOW_W)
+        for e in range(TILE):
+            total[e] = total[e] if values[e] == values[e] else ACC(0)
+        at_out = o1 * u.outer + o2 * u.outer2 + c * V * u.inner + pd * u.d
+        store(out, at_out, u, g, p * TH, q * TW, total, cuda.local.array(TILE, OUT))
+
+
+# -- one element of each window ----------------------------------------------------------------------------------------
+
+
+def mark_of(g, i, t, down, j):
+    """What window j of a row holds if it chose element (i, t) of the thread, where it has tap number `down`."""
+    if FLAT:
+        return KIND(number(g.w.n) * i + t)
+    return KIND(down * KW + t + SHIFT_W - j * SW)
+
+
+def add_chosen(total, shares, marks, g, r):
+    """Row r of the windows gives to the elements that it chose."""
+    for i in range(TH):
+        down = i + SHIFT_H - r * SH
+        if down >= 0 and down < KH:
+            for t in range(TW):
+                for m in range(REACH):
+                    j = (t + PHASE_W) // SW + m
+                    if j * SW <= t + SHIFT_W:
+                        mine = mark_of(g, i, t, down, j)
+                        for e in range(V):
+                            at = (i * TW + t) * V + e
+                            if marks[j * V + e] == mine:
+                                total[at] = total[at] + shares[j * V + e]
+
+
+def chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, r):
+    """One row of windows."""
+    oh = low_h + r
+    there = not CHECK_H or (oh >= 0 and oh < g.h.out)
+    load_beside(marks, taken, slabs[1] + oh * z.h, z.w, there, g.w.out, low_w, less)
+    load_given(shares, grad, slabs[0] + oh * s.h, s.w, there, g, index(0), oh, low_w)
+    add_chosen(total, shares, marks, g, r)
+
+
+def chosen_slab(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less):
+    """All rows of windows, written out."""
+    chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 0)
+    if ROWS > 1:
+        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 1)
+    if ROWS > 2:
+        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 2)
+    if ROWS > 3:
+        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 3)
+    if ROWS > 4:
+        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 4)
+    if ROWS > 5:
+        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 5)
+    if ROWS > 6:
+        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 6)
+    if ROWS > 7:
+        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 7)
+
+
+def taken_before(g, od, pd, ph, pw):
+    """What to take off the marks of windows `od`: then the thread's own begin at 0."""
+    if FLAT:
+        return KIND(number((pd * g.h.n + ph) * g.w.n + pw))
+    return KIND(number((pd - od * g.d.s + g.d.before) * (KH * KW))) if DEEP else KIND(0)
+
+
+def strip_chosen(grad, taken, out, g, steps, walk, first, count):
+    """Of operators that choose one element of each window: `taken` says which, by its tap or its flat position."""
+    unit = first + index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if unit < count:
+        c, q, p, pd, o2, o1 = place(walk, unit)
+        s, z, u = steps
+        total = cuda.local.array(TILE, ACC)
+        shares, marks = cuda.local.array(LOADED, ACC), cuda.local.array(LOADED, KIND)
+        ph, pw, low_h, low_w = p * TH, q * TW, p * (TH // SH) + LOW_H, q * (TW // SW) + LOW_W
+        at = o1 * s.outer + o2 * s.outer2 + c * V * s.inner
+        beside = o1 * z.outer + o2 * z.outer2 + c * V * z.inner
+        empty(total)
+        if DEEP:
+            d0, d1, _ = reached(g.d, pd, WINDOW_D)
+            for od in range(d0, d1):
+                slabs, less = (at + od * s.d, beside + od * z.d), taken_before(g, od, pd, ph, pw)
+                chosen_slab(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less)
+        else:
+            slabs, less = (at + pd * s.d, beside + pd * z.d), taken_before(g, pd, pd, ph, pw)
+            chosen_slab(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less)
+        at_out = o1 * u.outer + o2 * u.outer2 + c * V * u.inner + pd * u.d
+        store(out, at_out, u, g, ph, pw, total, cuda.local.array(TILE, OUT))

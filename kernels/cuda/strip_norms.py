@@ -1,0 +1,98 @@
+"""The strips of `strip` for gradients of Lp norms: each window gives by the element's share of its norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import cuda
+
+from ..gradient import share_of_norm
+from .gather import reached
+from .memory import index
+from .strip import empty, load_beside, load_given, load_values, store
+from .walk import place
+
+ACC: Any = None  # bound, as all of the following, as in `strip`
+EXPONENT: Any = 1.0  # bound: p - 1
+OUT: Any = None
+WINDOW_D = (0, 0, 0)
+DEEP = CHECK_H = CHECK_W = False
+KH = SH = SW = TH = TW = V = ROWS = TILE = LOADED = REACH = 1
+LOW_H = LOW_W = SHIFT_H = SHIFT_W = PHASE_W = 0
+
+
+def size_of(value):
+    """The absolute value, by the rule of `gather_powers`."""
+    return value if value >= ACC(0) else -value
+
+
+def add_powers(total, shares, norms, values, r):
+    """Row r of the windows gives to the elements that it reaches; a window that is none has a norm below 0."""
+    for i in range(TH):
+        down = i + SHIFT_H - r * SH
+        if down >= 0 and down < KH:
+            for t in range(TW):
+                for m in range(REACH):
+                    j = (t + PHASE_W) // SW + m
+                    if j * SW <= t + SHIFT_W:
+                        for e in range(V):
+                            at, norm = (i * TW + t) * V + e, norms[j * V + e]
+                            if not ((CHECK_H or CHECK_W) and norm < ACC(0)):
+                                share = share_of_norm(size_of(values[at]), norm, ACC(EXPONENT), ACC(1))
+                                total[at] = total[at] + shares[j * V + e] * share
+
+
+def powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, r):
+    """One row of windows; `kept` are the thread's own arrays."""
+    shares, sizes, values = kept
+    oh = low_h + r
+    there = not CHECK_H or (oh >= 0 and oh < g.h.out)
+    load_beside(sizes, norms, slabs[1] + oh * z.h, z.w, there, g.w.out, low_w, ACC(0))
+    load_given(shares, grad, slabs[0] + oh * s.h, s.w, there, g, index(0), oh, low_w)
+    add_powers(total, shares, sizes, values, r)
+
+
+def powers_slab(total, kept, grad, norms, slabs, s, z, g, low_h, low_w):
+    """All rows of windows, written out."""
+    powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 0)
+    if ROWS > 1:
+        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 1)
+    if ROWS > 2:
+        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 2)
+    if ROWS > 3:
+        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 3)
+    if ROWS > 4:
+        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 4)
+    if ROWS > 5:
+        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 5)
+    if ROWS > 6:
+        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 6)
+    if ROWS > 7:
+        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 7)
+
+
+def strip_powers(grad, norms, x, out, g, steps, walk, first, count):
+    """One thread's elements."""
+    unit = first + index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if unit < count:
+        c, q, p, pd, o2, o1 = place(walk, unit)
+        s, z, r, u = steps
+        total, values = cuda.local.array(TILE, ACC), cuda.local.array(TILE, ACC)
+        kept = cuda.local.array(LOADED, ACC), cuda.local.array(LOADED, ACC), values
+        ph, pw, low_h, low_w = p * TH, q * TW, p * (TH // SH) + LOW_H, q * (TW // SW) + LOW_W
+        at = o1 * s.outer + o2 * s.outer2 + c * V * s.inner
+        beside = o1 * z.outer + o2 * z.outer2 + c * V * z.inner
+        load_values(values, x, o1 * r.outer + o2 * r.outer2 + c * V * r.inner + pd * r.d, r, g, ph, pw)
+        empty(total)
+        if DEEP:
+            d0, d1, _ = reached(g.d, pd, WINDOW_D)
+            for od in range(d0, d1):
+                slabs = at + od * s.d, beside + od * z.d
+                powers_slab(total, kept, grad, norms, slabs, s, z, g, low_h, low_w)
+        else:
+            powers_slab(total, kept, grad, norms, (at + pd * s.d, beside + pd * z.d), s, z, g, low_h, low_w)
+        for e in range(TILE):
+            signed = total[e] if values[e] >= ACC(0) else -total[e]
+            total[e] = signed if values[e] != ACC(0) else ACC(0)
+        at_out = o1 * u.outer + o2 * u.outer2 + c * V * u.inner + pd * u.d
+        store(out, at_out, u, g, ph, pw, total, cuda.local.array(TILE, OUT))
