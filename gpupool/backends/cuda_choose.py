@@ -208,8 +208,14 @@ def _kernel(op: Operator, engine: Any, bits: int, offset_bits: int, constants: t
 
 
 def _launch(kernel: Kernel, g: Geometry, walk: Walk, count: int) -> Launch:
-    """One thread for each unit of work; the simulator pays for idle threads, so its blocks are small."""
-    block = min(count, 64) if SIMULATED else min(THREADS, -(-count // WARP) * WARP)
+    """One thread for each unit of work; the simulator pays for idle threads, so its blocks are small.
+
+    Few blocks are halved: 3 and 4 of them on a multiprocessor take as long as 4, 6 and 7 as long as 7.
+    """
+    block = THREADS
+    while block > 2 * WARP and count < block * BLOCKS:
+        block //= 2
+    block = min(count, 64) if SIMULATED else block
     return Launch(kernel, -(-count // block), block, g, walk, count, 0, 0)
 
 
@@ -239,7 +245,7 @@ def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> La
     if choice is None:
         return None
     kernel = _kernel(op, choice.engine, 32, offset_bits, choice.constants + walk_flags(choice.walk), choice.label)
-    return _launch(kernel, g, choice.walk, choice.units)
+    return _launch(kernel, choice.geometry, choice.walk, choice.units)
 
 
 def _large(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:

@@ -22,8 +22,8 @@ ROWS = [
     # tile, no edge: full vectors, narrower ones where base or pitch is not aligned, none for odd ones
     ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 0, 0, "tile_k2x2s2x2_t1x4_v4_max"),
     ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 2, 0, "tile_k2x2s2x2_t1x4_v2_max"),
-    ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 1, 0, "tile_k2x2s2x2_t1x4_v1_max"),
-    ("avg_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 0, 1, "tile_k2x2s2x2_t1x4_v1_mean"),
+    ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 1, 0, "tile_k2x2s2x2_t2x1_v1_max"),
+    ("avg_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 0, 1, "tile_k2x2s2x2_t2x1_v1_mean"),
     ("avg_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 0, 2, "tile_k2x2s2x2_t1x4_v2_mean"),
     ("max_pool2d", (1, 4, 16), "float64", {"kernel_size": 2}, 0, 0, "tile_k2x2s2x2_t1x2_v2_max_f64"),
     ("max_pool2d", (1, 4, 32), "float16", {"kernel_size": 2}, 0, 0, "_v8_max_f16"),
@@ -33,9 +33,20 @@ ROWS = [
     ("max_pool2d", (1, 4, 16), "int64", {"kernel_size": 2}, 0, 0, "_v2_max_i64"),
     ("max_pool2d", (1, 4, 32), "bool", {"kernel_size": 2}, 0, 0, "_v16_max_u8"),
     # tails: outputs that no tile divides, rows that no vector divides
-    ("max_pool2d", (2, 5, 11), "float32", {"kernel_size": 2}, 0, 0, "edges_w"),
+    ("max_pool2d", (2, 5, 11), "float32", {"kernel_size": 2}, 0, 0, "tile_k2x2s2x2_t2x1_v1_max"),
     ("avg_pool2d", (2, 5, 13), "float32", {"kernel_size": 2, "ceil_mode": True}, 0, 0, "edges_wh_mean"),
     ("max_pool2d", (1, 7, 11), "int32", {"kernel_size": 3}, 0, 0, "tile_k3x3s3x3"),
+    # odd widths: one output across, and rows shared downwards; a few across where short vectors fit
+    ("avg_pool2d", (2, 7, 7), "float32", {"kernel_size": 3, "stride": 1, "padding": 1}, 0, 0, "k3x3s1x1_t4x1_v1_edges"),
+    ("max_pool2d", (1, 12, 9), "uint8", {"kernel_size": 3, "stride": 1, "padding": 1}, 3, 0, "k3x3s1x1_t6x1_v1_edges"),
+    ("max_pool2d", (1, 5, 13), "float16", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "t3x1_v1_edges_wh_max_f16"),
+    ("avg_pool2d", (1, 8, 6), "float32", {"kernel_size": 3, "stride": 1, "padding": 1}, 0, 0, "t4x2_v2_edges_wh_mean"),
+    ("max_pool2d", (1, 8, 6), "float64", {"kernel_size": 3, "stride": 1}, 1, 0, "t6x1_v1_max_f64"),
+    ("max_pool3d", (1, 5, 5, 7), "float32", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "t3x1_v1_edges_wh_max"),
+    # one pooled axis: a tile's rows are of the batch
+    ("max_pool1d", (10, 16), "float16", {"kernel_size": 3}, 0, 0, "tile_k3s3_t5x1_v1_max_f16"),
+    ("max_pool1d", (2, 11, 17), "float32", {"kernel_size": 3, "stride": 2}, 0, 0, "tile_k3s2_t8x1_v1_edges_h_max_f32"),
+    ("avg_pool1d", (6, 32), "float16", {"kernel_size": 5, "stride": 4, "padding": 2}, 0, 0, "t2x4_v8_edges_w_mean_f16"),
     # overlapping windows with padding: elements before the first vector and after the last one
     ("max_pool2d", (2, 9, 16), "float32", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "t2x4_v4_edges_wh_max"),
     ("avg_pool2d", (2, 9, 16), "float32", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "wh_mean_compensated"),
