@@ -2,7 +2,8 @@
 
 | kernel | when |
 | --- | --- |
-| plane | one window takes in each whole plane: a group of threads reduces it through shared memory |
+| planes | one window takes in each whole plane, these are small and lie one after another: flat stretches of them |
+| plane | the same for other planes: a group of threads reduces each through shared memory |
 | plane_parts, plane_joined | the same for a few large planes: several blocks reduce each, a second launch joins them |
 | last | small constant windows, channels last: vectors of channels |
 | tile | small constant windows, rows contiguous: a tile of outputs a thread, vector loads where rows are aligned |
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda_large, cuda_tiles
+from gpupool.backends import cuda_large, cuda_planes, cuda_tiles
 from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
 from gpupool.kernels.codecs import Plain
@@ -293,6 +294,11 @@ def _planes(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Laun
     types = accumulator(op.red, decoded(op), np.int64 if bits == 64 else np.int32)
     if len(types) > 2:
         return None
+    if bits == 32 and (stretch := cuda_planes.choose_planes(op, g, places, types)):
+        kernel = _kernel(op, stretch.engine, 32, offset_bits, stretch.constants, stretch.label)
+        kernel = dataclasses.replace(kernel, threads=cuda_planes.BLOCK)
+        units = outputs(g)
+        return Launch(kernel, -(-units // stretch.units), cuda_planes.BLOCK, g, stretch.walk, units, 0, 0)
     team, size = _team(op, g, places, types)
     if bits == 64 or size < taps:
         return _in_parts(op, g, (bits, offset_bits), team, size, types)
