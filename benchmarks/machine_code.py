@@ -54,6 +54,7 @@ class Case(NamedTuple):
 
 NHWC = (32, 112, 112, 64)
 WHOLE = (64, 256, 56, 56)
+ODD = (32, 64, 113, 113)
 ALL_TYPES = (
     "bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
     "float16", "bfloat16", "float32", "float64",
@@ -75,6 +76,8 @@ def _cases() -> tuple[Case, ...]:
             Case(op, None, None, shape=(64, 2048, 7, 7)),
         ]
         rows += [Case(op, None, None, 0, "float32", "channels_last", (64, 56, 56, 256))]
+    rows += [Case(op, 3, 1, 1, t, shape=ODD) for op in ("max", "avg") for t in ("float32", "float16", "uint8")]
+    rows += [Case("max", 2, 2, 0, t, shape=ODD) for t in ("float32", "uint8")]
     rows += [Case("max", 13, 1, 6, "float16"), Case("max", 13, 1, 6, "float32", "channels_last", NHWC)]
     rows += [
         Case("max", 16, 16),
@@ -190,6 +193,10 @@ BUDGETS = (
     Budget(Case("avg", 3, 2, 1), 107),
     Budget(Case("max", 3, 1, 1), 22),
     Budget(Case("max", 3, 1, 1, "float16"), 24),
+    Budget(Case("max", 3, 1, 1, shape=ODD), 57, 32),
+    Budget(Case("sum", 3, 2, 1, "float16", shape=ODD), 76, 16),
+    Budget(Case("max", (3,), (3,), 0, "float16", shape=(32, 80, 4096)), 31, 16),
+    Budget(Case("max", (3,), (2,), 0, "float32", shape=(64, 128, 8000)), 24, 64),
     Budget(Case("max", 2, 2, indices=True), 41),
     Budget(Case("max", 3, 2, 1, indices=True), 100),
     Budget(Case("max", 2, 2, indices="offsets"), 38),
@@ -254,7 +261,7 @@ def outputs_per_thread(launch: Launch) -> float:
         return constants["TILE"]
     if name == "last":
         return constants["VECTOR"]
-    if name == "large":
+    if name in ("large", "planes"):
         return outputs(launch.geometry) / (launch.grid * launch.block)
     return 1 / constants["SLOTS"] if name.startswith("plane") else 1
 

@@ -2,7 +2,8 @@
 
 | kernel | when |
 | --- | --- |
-| plane | one window takes in each whole plane: a group of threads reduces it through shared memory |
+| planes | one window takes in each whole plane, these are small and lie one after another: flat stretches of them |
+| plane | the same for other planes: a group of threads reduces each through shared memory |
 | plane_parts, plane_joined | the same for a few large planes: several blocks reduce each, a second launch joins them |
 | last | small constant windows, channels last: vectors of channels |
 | tile | small constant windows, rows contiguous: a tile of outputs a thread, vector loads where rows are aligned |
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda_large, cuda_tiles
+from gpupool.backends import cuda_large, cuda_planes, cuda_tiles
 from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
 from gpupool.kernels.codecs import Plain
@@ -208,8 +209,14 @@ def _kernel(op: Operator, engine: Any, bits: int, offset_bits: int, constants: t
 
 
 def _launch(kernel: Kernel, g: Geometry, walk: Walk, count: int) -> Launch:
-    """One thread for each unit of work; the simulator pays for idle threads, so its blocks are small."""
-    block = min(count, 64) if SIMULATED else min(THREADS, -(-count // WARP) * WARP)
+    """One thread for each unit of work; the simulator pays for idle threads, so its blocks are small.
+
+    Few blocks are halved: 3 and 4 of them on a multiprocessor take as long as 4, 6 and 7 as long as 7.
+    """
+    block = THREADS
+    while block > 2 * WARP and count < block * BLOCKS:
+        block //= 2
+    block = min(count, 64) if SIMULATED else block
     return Launch(kernel, -(-count // block), block, g, walk, count, 0, 0)
 
 
@@ -239,7 +246,7 @@ def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> La
     if choice is None:
         return None
     kernel = _kernel(op, choice.engine, 32, offset_bits, choice.constants + walk_flags(choice.walk), choice.label)
-    return _launch(kernel, g, choice.walk, choice.units)
+    return _launch(kernel, choice.geometry, choice.walk, choice.units)
 
 
 def _large(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
@@ -287,6 +294,11 @@ def _planes(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Laun
     types = accumulator(op.red, decoded(op), np.int64 if bits == 64 else np.int32)
     if len(types) > 2:
         return None
+    if bits == 32 and (stretch := cuda_planes.choose_planes(op, g, places, types)):
+        kernel = _kernel(op, stretch.engine, 32, offset_bits, stretch.constants, stretch.label)
+        kernel = dataclasses.replace(kernel, threads=cuda_planes.BLOCK)
+        units = outputs(g)
+        return Launch(kernel, -(-units // stretch.units), cuda_planes.BLOCK, g, stretch.walk, units, 0, 0)
     team, size = _team(op, g, places, types)
     if bits == 64 or size < taps:
         return _in_parts(op, g, (bits, offset_bits), team, size, types)

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends.cuda_tiles import decoded, regroups, steps, widest
+from gpupool.backends.cuda_tiles import decoded, rearranged, regroups, steps, widest
 from gpupool.kernels.cuda.large import large
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import neutral
-from gpupool.kernels.window import Axis, Batch, Geometry, extent
+from gpupool.kernels.window import Axis, Geometry, extent
 
 BLOCK, WARP = 8 if SIMULATED else 128, 32
 SIDES = (1, 2, 4, 8) if SIMULATED else (1, 2, 4, 8, 16, 32, 64, 128)  # outputs of a tile along an axis
@@ -108,21 +108,6 @@ def tiles(t: Tiling, g: Geometry) -> int:
     """Blocks."""
     outer = g.outer.n * g.outer2.n * g.d.out * -(-g.inner.n // t.lanes)
     return outer * -(-g.h.out // t.th) * -(-g.w.out // t.tw)
-
-
-def rearranged(g: Geometry) -> Geometry:
-    """The same pooling with the axes where the kernel is at home: rows before planes, and many rows in any case.
-
-    With one row in each plane the two change places; with one plane, too, a batch axis provides the rows.
-    """
-    if g.h.k == 1 and g.h.out == 1 and g.h.n == 1:
-        if g.d.k > 1 or g.d.out > 1:
-            return g._replace(d=g.h, h=g.d)
-        b = max(g.outer, g.outer2, key=lambda b: b.n)
-        other = g.outer2 if b is g.outer else g.outer
-        h = Axis(n=b.n, out=b.n, k=1, s=1, d=1, before=0, count_from=0, count_to=b.n, xs=b.xs, ys=b.ys)
-        return g._replace(outer=Batch(1, 0, 0), outer2=other, h=h)
-    return g
 
 
 def lanes_of(op: Any, g: Geometry) -> int:

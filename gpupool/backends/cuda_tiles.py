@@ -7,17 +7,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.kernels.cuda.last import last
+from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.tile import tile
 from gpupool.kernels.cuda.tile_indices import tile_indices
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import neutral, picks
-from gpupool.kernels.window import Axis, Geometry, first_tap, tap_count
+from gpupool.kernels.window import Axis, Batch, Geometry, first_tap, tap_count
 
 WIDEST = 16  # bytes of one load or store
 LARGEST_WINDOW = 8  # taps along an axis that are unrolled
 LARGEST_UNROLLED = 64  # taps of a window
-REGISTERS = 64  # accumulators and loaded elements that a tile may keep, in 32-bit registers
+LOADED = 64  # bytes that a thread has on their way, where it can
+UNITS = 1 if SIMULATED else 132 * 1024  # threads with which an H200's multiprocessors are half full
 
 
 class Choice(NamedTuple):
@@ -28,6 +30,7 @@ class Choice(NamedTuple):
     label: str
     walk: Walk
     units: int
+    geometry: Geometry
 
 
 def constant_window(g: Geometry) -> bool:
@@ -145,55 +148,108 @@ def choose_last(op: Any, g: Geometry, places: Any) -> Choice | None:
     units = g.outer.n * g.outer2.n * g.d.out * g.h.out * g.w.out * (g.inner.n // vector)
     own = (("VECTOR", vector), ("STORE", store), ("CHECK", check), ("LOADED", vector * g.w.k))
     label = f"{window_label(g)}_v{vector}" + ("_edges" if check else "")
-    return Choice(last, constants + own, label, walk, units)
+    return Choice(last, constants + own, label, walk, units, g)
 
 
-def tile_shape(op: Any, g: Geometry, parts: int) -> tuple[int, int]:
-    """Outputs of one thread, down and across: those that fill the widest loads, and share rows.
+def rearranged(g: Geometry) -> Geometry:
+    """The same pooling with the axes where the kernels are at home: rows before planes, and many rows in any case.
 
-    A width that divides the row keeps the edge out of the kernel. Bytes take two rows and share the index arithmetic.
-    Four rows of accumulators in two parts would take 140 to 190 registers, which leaves one block to a multiprocessor.
+    With one row in each plane the two change places; with one plane, too, a batch axis provides the rows.
     """
-    item = op.x_dtype.itemsize
-    most = 1
-    while most * 2 <= g.w.out and most * g.w.s < 2 * WIDEST // item and most < 8:
-        most *= 2
-    across = most
-    while across > 1 and g.w.out % across:
-        across //= 2
-    if across * g.w.s * item < WIDEST:  # vectors first: an edge costs less than narrow loads
-        across = most
-    down = 1
-    if g.h.k > g.h.s and g.d.k == 1:
-        down = 4 if g.h.s == 1 and g.h.out >= 4 and item <= 4 and parts == 1 else 2
-        while (down - 1) * g.h.s + g.h.k > LARGEST_WINDOW:
-            down //= 2
-    elif item == 1 and g.h.k + g.h.s <= 6 and g.d.k == 1:
-        down = 2
-    return (down if down <= g.h.out else 1), across
+    if g.h.k == 1 and g.h.out == 1 and g.h.n == 1:
+        if g.d.k > 1 or g.d.out > 1:
+            return g._replace(d=g.h, h=g.d)
+        b = max(g.outer, g.outer2, key=lambda b: b.n)
+        other = g.outer2 if b is g.outer else g.outer
+        h = Axis(n=b.n, out=b.n, k=1, s=1, d=1, before=0, count_from=0, count_to=b.n, xs=b.xs, ys=b.ys)
+        return g._replace(outer=Batch(1, 0, 0), outer2=other, h=h)
+    return g
+
+
+def loaded_at_once(op: Any, g: Geometry, places: Any, tw: int) -> int:
+    """Elements of one load of a tile that is `tw` outputs wide; vectors lie inside a row or outside it."""
+    columns = (tw - 1) * g.w.s + g.w.k
+    vector = widest(places.x, op.x_dtype.itemsize, columns, steps(g, "xs", "outer", "outer2", "inner", "d", "h"))
+    while vector > 1 and (tw * g.w.s % vector or g.w.n % vector):
+        vector //= 2
+    return vector
+
+
+def stored_at_once(op: Any, g: Geometry, places: Any, tw: int) -> int:
+    """Elements of one store of such a tile."""
+    if g.w.ys != 1 or g.w.out % tw:
+        return 1
+    return widest(places.y, op.y_dtype.itemsize, tw, steps(g, "ys", "outer", "outer2", "inner", "d", "h"))
+
+
+def side_by_side(op: Any, g: Geometry, places: Any, tw: int) -> bool:
+    """Whether the lanes of a warp, whose tiles are `tw` outputs apart, leave few gaps between what they move at once.
+
+    Loads and stores of single elements that lie apart touch a sector of 32 bytes each, and half-written sectors are
+    what takes longest: rows of 35 elements ran at an eighth of copy speed by tiles of 8.
+    """
+    load, store = loaded_at_once(op, g, places, tw), stored_at_once(op, g, places, tw)
+    wide = load > 1 and (load * op.x_dtype.itemsize >= WIDEST // 2 or load == tw * g.w.s)
+    return wide and store > 1 and tw <= 2 * store
+
+
+def tile_across(op: Any, g: Geometry, places: Any, most: int) -> int:
+    """Outputs of one thread along the row: those that fill the widest loads, or one where they would be narrow.
+
+    Lanes then lie side by side with single elements, and tiles share what they load downwards instead.
+    """
+    tw = 1
+    while tw * 2 <= min(g.w.out, most) and tw * g.w.s < 2 * WIDEST // op.x_dtype.itemsize:
+        tw *= 2
+    while tw > 1 and not side_by_side(op, g, places, tw):
+        tw //= 2
+    return tw
+
+
+def tile_down(op: Any, g: Geometry, tw: int, most: int) -> int:
+    """Outputs of one thread downwards: those that share rows, and so many that a thread loads LOADED bytes."""
+    if g.d.k > 1 and tw > 1:
+        return 1
+    item, limit = op.x_dtype.itemsize, min((LARGEST_WINDOW - g.h.k) // g.h.s + 1, most, g.h.out)
+    th = 1
+    if g.h.k > g.h.s:
+        th = limit if tw <= 2 else min(limit, 4 if g.h.s == 1 and item <= 4 else 2)
+    while th < limit and th * g.h.s * tw * g.w.s * item < LOADED:
+        th += 1
+    return next((n for n in range(th, th // 2, -1) if g.h.out % n == 0), -(-g.h.out // -(-g.h.out // th)))
+
+
+def tile_shape(op: Any, g: Geometry, places: Any, sizes: tuple[int, ...]) -> tuple[int, int]:
+    """Outputs of one thread, down and across; `sizes` are the bytes of an accumulator's parts.
+
+    Accumulators of two parts: 16 means without NaN took 282 registers, 8 wide ones 208.
+    """
+    most = 32 if len(sizes) == 1 else 8 if sum(sizes) <= 8 else 4
+    tw = tile_across(op, g, places, min(8, most // 2 if len(sizes) > 1 and g.h.k > g.h.s else most))
+    th = tile_down(op, g, tw, most // tw)
+    rest = g.outer.n * g.outer2.n * g.inner.n * g.d.out
+    while th * tw > 1 and rest * -(-g.h.out // th) * -(-g.w.out // tw) < UNITS:  # latency hides behind other threads
+        if th >= tw or not side_by_side(op, g, places, tw // 2):
+            th = -(-th // 2)
+        else:
+            tw //= 2
+    return th, tw
 
 
 def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     """Rows contiguous: a tile of outputs a thread."""
     if g.w.xs != 1 or g.w.out < 2 or not constant_window(g):
         return None
+    label, g = window_label(g), g if op.indices else rearranged(g)  # positions count through the axes as they are
     constants = common_constants(op, g)
     if constants is None:
         return None
-    x_item, y_item = op.x_dtype.itemsize, op.y_dtype.itemsize
-    th, tw = tile_shape(op, g, dict(constants)["PARTS"])
-    if dict(constants)["PARTS"] > 1:  # 16 means without NaN in two parts took 282 registers, 8 wide ones 208
-        most = 8 if sum(np.dtype(dict(constants)[name]).itemsize for name in ("ACC0", "ACC1")) <= 8 else 4
-        tw = min(tw, most)
-        th = max(1, min(th, most // tw))
+    parts = dict(constants)
+    sizes = tuple(np.dtype(parts[name]).itemsize for name in ("ACC0", "ACC1")[: parts["PARTS"]])
+    th, tw = tile_shape(op, g, places, sizes)
     columns = (tw - 1) * g.w.s + g.w.k
-    vector = widest(places.x, x_item, columns, steps(g, "xs", "outer", "outer2", "inner", "d", "h"))
-    while vector > 1 and (tw * g.w.s % vector or g.w.n % vector):
-        vector //= 2
-    lead = min(g.w.before % vector, columns)
-    store = 1
-    if g.w.ys == 1 and g.w.out % tw == 0:
-        store = widest(places.y, y_item, tw, steps(g, "ys", "outer", "outer2", "inner", "d", "h"))
+    vector, store = loaded_at_once(op, g, places, tw), stored_at_once(op, g, places, tw)
+    lead = columns if vector == 1 else min(g.w.before % vector, columns)
     tiles_w, tiles_h = -(-g.w.out // tw), -(-g.h.out // th)
     check_w, check_h = leaves(g.w, tiles_w * tw), leaves(g.h, tiles_h * th)
     walk = Walk(cut(g.inner.n), cut(tiles_w), cut(tiles_h), cut(g.d.out), cut(g.outer2.n))
@@ -203,9 +259,9 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
         ("LEAD", lead), ("ROWS", (th - 1) * g.h.s + g.h.k), ("CHECK_W", check_w), ("CHECK_H", check_h),
     )  # fmt: skip
     edges = ("w" if check_w else "") + ("h" if check_h else "")
-    label = f"{window_label(g)}_t{th}x{tw}_v{vector}" + (f"_edges_{edges}" if edges else "")
+    label += f"_t{th}x{tw}_v{vector}" + (f"_edges_{edges}" if edges else "")
     if op.indices:
         across = steps(g, "ys", "outer", "outer2", "inner", "d", "h")
         store = widest(places.where, op.where_item, tw, across) if store > 1 else 1
-        return Choice(tile_indices, (*constants, *own, ("STORE_WHERE", store)), label, walk, units)
-    return Choice(tile, constants + own, label, walk, units)
+        return Choice(tile_indices, (*constants, *own, ("STORE_WHERE", store)), label, walk, units, g)
+    return Choice(tile, constants + own, label, walk, units, g)

@@ -78,7 +78,7 @@ def test_every_engine_is_compiled():
     engines = {launch.kernel.engine.__name__ for _, launch in KERNELS.values()}
     assert engines == {
         "point", "point_indices", "point_positions", "point_select", "tile", "tile_indices", "last", "large",
-        "plane", "plane_parts", "plane_joined",
+        "planes", "plane", "plane_parts", "plane_joined",
     }  # fmt: skip
 
 

@@ -22,8 +22,8 @@ ROWS = [
     # tile, no edge: full vectors, narrower ones where base or pitch is not aligned, none for odd ones
     ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 0, 0, "tile_k2x2s2x2_t1x4_v4_max"),
     ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 2, 0, "tile_k2x2s2x2_t1x4_v2_max"),
-    ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 1, 0, "tile_k2x2s2x2_t1x4_v1_max"),
-    ("avg_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 0, 1, "tile_k2x2s2x2_t1x4_v1_mean"),
+    ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 1, 0, "tile_k2x2s2x2_t2x1_v1_max"),
+    ("avg_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 0, 1, "tile_k2x2s2x2_t2x1_v1_mean"),
     ("avg_pool2d", (2, 4, 16), "float32", {"kernel_size": 2}, 0, 2, "tile_k2x2s2x2_t1x4_v2_mean"),
     ("max_pool2d", (1, 4, 16), "float64", {"kernel_size": 2}, 0, 0, "tile_k2x2s2x2_t1x2_v2_max_f64"),
     ("max_pool2d", (1, 4, 32), "float16", {"kernel_size": 2}, 0, 0, "_v8_max_f16"),
@@ -33,9 +33,20 @@ ROWS = [
     ("max_pool2d", (1, 4, 16), "int64", {"kernel_size": 2}, 0, 0, "_v2_max_i64"),
     ("max_pool2d", (1, 4, 32), "bool", {"kernel_size": 2}, 0, 0, "_v16_max_u8"),
     # tails: outputs that no tile divides, rows that no vector divides
-    ("max_pool2d", (2, 5, 11), "float32", {"kernel_size": 2}, 0, 0, "edges_w"),
+    ("max_pool2d", (2, 5, 11), "float32", {"kernel_size": 2}, 0, 0, "tile_k2x2s2x2_t2x1_v1_max"),
     ("avg_pool2d", (2, 5, 13), "float32", {"kernel_size": 2, "ceil_mode": True}, 0, 0, "edges_wh_mean"),
     ("max_pool2d", (1, 7, 11), "int32", {"kernel_size": 3}, 0, 0, "tile_k3x3s3x3"),
+    # odd widths: one output across, and rows shared downwards; a few across where short vectors fit
+    ("avg_pool2d", (2, 7, 7), "float32", {"kernel_size": 3, "stride": 1, "padding": 1}, 0, 0, "t4x1_v1_edges_wh_mean"),
+    ("max_pool2d", (1, 12, 9), "uint8", {"kernel_size": 3, "stride": 1, "padding": 1}, 3, 0, "t6x1_v1_edges_wh_max_u8"),
+    ("max_pool2d", (1, 5, 13), "float16", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "t3x1_v1_edges_wh"),
+    ("avg_pool2d", (1, 8, 6), "float32", {"kernel_size": 3, "stride": 1, "padding": 1}, 0, 0, "t4x2_v2_edges_wh"),
+    ("max_pool2d", (1, 8, 6), "float64", {"kernel_size": 3, "stride": 1}, 1, 0, "t6x1_v1_max_f64"),
+    ("max_pool3d", (1, 5, 5, 7), "float32", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "t3x1_v1_edges_wh"),
+    # one pooled axis: a tile's rows are of the batch
+    ("max_pool1d", (10, 16), "float16", {"kernel_size": 3}, 0, 0, "tile_k3s3_t5x1_v1_max_f16"),
+    ("max_pool1d", (2, 11, 17), "float32", {"kernel_size": 3, "stride": 2}, 0, 0, "tile_k3s2_t8x1_v1_edges_h_max_f32"),
+    ("avg_pool1d", (6, 32), "float16", {"kernel_size": 5, "stride": 4, "padding": 2}, 0, 0, "t2x4_v8_edges_w"),
     # overlapping windows with padding: elements before the first vector and after the last one
     ("max_pool2d", (2, 9, 16), "float32", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "t2x4_v4_edges_wh_max"),
     ("avg_pool2d", (2, 9, 16), "float32", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "wh_mean_compensated"),
@@ -71,6 +82,18 @@ ROWS = [
     ("avg_pool2d", (5, 3, 4), "float32",
      {"kernel_size": 3, "stride": 2, "padding": 1, "data_format": LAST, "count_include_pad": False}, 0, 0, "mean"),
     ("max_pool2d", (4, 4, 3), "uint8", {"kernel_size": 2, "data_format": LAST}, 0, 0, "point_max_u8"),
+    # small whole planes: odd and even numbers of elements, one thread each and several, blocks that end early, halves
+    # and bytes that do not begin at a word, and what is no flat stretch
+    ("global_avg_pool2d", (9, 5, 5), "float32", {}, 0, 0, "planes_v1_mean_compensated_f32"),
+    ("global_max_pool2d", (9, 4, 4), "float32", {}, 1, 0, "planes_v1_max_any_order_f32"),
+    ("global_max_pool2d", (30, 3, 3), "float16", {}, 0, 0, "planes_v2_max_any_order_f16"),
+    ("global_avg_pool2d", (5, 3, 5), "float16", {}, 1, 0, "planes_v1_mean_f16"),
+    ("global_max_pool2d", (2, 11, 3, 3), "uint8", {}, 0, 0, "planes_v4_max_u8"),
+    ("global_max_pool2d", (7, 6, 6), "uint8", {}, 2, 0, "planes_v1_max_u8"),
+    ("global_avg_pool2d", (3, 7, 8), "int64", {}, 0, 0, "planes_v1_mean_exact_i64_to_f64"),
+    ("global_sum_pool1d", (3, 2, 61), "float32", {}, 0, 0, "planes_v1_sum_compensated_f32"),
+    ("global_avg_pool2d", (3, 3, 3), "float64", {}, 0, 0, "plane_8x2_v1_mean_wide_f64"),
+    ("global_avg_pool2d", (3, 4, 7), "float32", {}, 0, 1, "plane_8x2_v1_mean_compensated_f32"),
     # whole planes
     ("global_avg_pool2d", (3, 4, 8), "float32", {}, 0, 0, "plane"),
     ("global_max_pool2d", (3, 5, 7), "float32", {}, 0, 0, "plane"),
