@@ -106,8 +106,10 @@ def row_count(a: Axis, across: int, channels: int, depth: int) -> int:
 
 def fit(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
     """Strips, where there are some for a stage and its windows."""
-    found = None
-    if grid.bits == 32 and stage.engine in STRIPS and isinstance(grid.rule, Sliding) and overlap(grid.geometry):
+    found, g = None, grid.geometry
+    if 0 in (g.d.out, g.h.out, g.w.out):
+        return plain(stage, grid, places)  # no window gives anything
+    if grid.bits == 32 and stage.engine in STRIPS and isinstance(grid.rule, Sliding) and overlap(g):
         found = sliding_strip(stage, grid, places)
     elif grid.bits == 32 and stage.engine in SHARED and isinstance(grid.rule, Adaptive):
         found = shared_strip(stage, grid, places)
@@ -141,7 +143,7 @@ def fitted(
         *stage.constants, *constants, ("TH", down), ("TW", across), ("V", channels), ("TILE", down * across * channels),
         ("OUT", np.dtype(stage.payloads[-1]).type),
     )  # fmt: skip
-    return Fitted(engine, constants, label, g, tuple(p.steps for p in places), walk, g.outer.n, by)
+    return Fitted(engine, constants, label, g, tuple(p.steps for p in places), walk, g.outer.n, by=by)
 
 
 def row_vectors(
