@@ -40,9 +40,14 @@ def constant_window(g: Geometry) -> bool:
     return all(a.d == 1 and a.k <= LARGEST_WINDOW for a in axes) and 1 < taps <= LARGEST_UNROLLED
 
 
+def overhang(a: Axis, out: int) -> int:
+    """How far the last of the first `out` windows reaches beyond the axis."""
+    return max(0, first_tap(out - 1, a.s, a.before) + a.k - a.n)
+
+
 def leaves(a: Axis, out: int) -> bool:
     """Whether one of the first `out` windows leaves the axis."""
-    return first_tap(0, a.s, a.before) < 0 or first_tap(out - 1, a.s, a.before) + a.k > a.n
+    return first_tap(0, a.s, a.before) < 0 or overhang(a, out) > 0
 
 
 def uniform_divisor(g: Geometry) -> int:
@@ -251,14 +256,15 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     vector, store = loaded_at_once(op, g, places, tw), stored_at_once(op, g, places, tw)
     lead = columns if vector == 1 else min(g.w.before % vector, columns)
     tiles_w, tiles_h = -(-g.w.out // tw), -(-g.h.out // th)
-    check_w, check_h = leaves(g.w, tiles_w * tw), leaves(g.h, tiles_h * th)
+    check_w, rows = leaves(g.w, tiles_w * tw), (th - 1) * g.h.s + g.h.k
+    above, below = min(max(g.h.before, 0), rows), min(overhang(g.h, tiles_h * th), rows)
     walk = Walk(cut(g.inner.n), cut(tiles_w), cut(tiles_h), cut(g.d.out), cut(g.outer2.n))
     units = g.outer.n * g.outer2.n * g.inner.n * g.d.out * tiles_h * tiles_w
     own = (
         ("TH", th), ("TW", tw), ("TILE", th * tw), ("VECTOR", vector), ("STORE", store), ("COLUMNS", columns),
-        ("LEAD", lead), ("ROWS", (th - 1) * g.h.s + g.h.k), ("CHECK_W", check_w), ("CHECK_H", check_h),
+        ("LEAD", lead), ("ROWS", rows), ("CHECK_W", check_w), ("ABOVE", above), ("BELOW", below),
     )  # fmt: skip
-    edges = ("w" if check_w else "") + ("h" if check_h else "")
+    edges = ("w" if check_w else "") + ("h" if above + below else "")
     label += f"_t{th}x{tw}_v{vector}" + (f"_edges_{edges}" if edges else "")
     if op.indices:
         across = steps(g, "ys", "outer", "outer2", "inner", "d", "h")

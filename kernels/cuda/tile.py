@@ -4,7 +4,7 @@ Rows of the input are loaded once for all outputs that they belong to, reduced a
 downwards: the order of the point kernel, so the results are equal bit for bit. Dilation is 1, and W is contiguous.
 
 A row of the tile needs COLUMNS elements. The first LEAD lie before a vector boundary and the last few after one; those
-are loaded one by one, the rest as vectors of VECTOR. Where CHECK_W or CHECK_H is not set, no window leaves the input.
+are loaded one by one, the rest as vectors of VECTOR. Where CHECK_W is not set, no window leaves a row.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from numba import cuda
 
 from ..point import combine, decode, encode, finish, seed
-from ..window import first_tap, tap_count, tap_range
+from ..window import first_tap, greater, lesser, tap_count, tap_range
 from .memory import index, load_vector, number, store_vector
 from .operators import keep_one as keep
 from .operators import kept_one as kept
@@ -22,16 +22,22 @@ from .walk import place as positions
 # Bound for each kernel:
 KD = KH = KW = SH = SW = TH = TW = VECTOR = STORE = COLUMNS = LEAD = TILE = ROWS = 1
 DIVISOR = 0  # what averages are divided by where it is the same for all windows
-CHECK_W = CHECK_H = False
+ABOVE = BELOW = 0  # rows of a tile that may lie before the input's first one, and after its last one
+CHECK_W = False
 NEUTRAL = None  # the accumulator of an absent tap
 ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
 OUT = None  # NumPy type of the stored elements
 
 
-def load_one(v0, v1, j, x, at, position, n, there, place):
+def may_be_outside(r):
+    """Whether row r of a tile lies outside the input somewhere."""
+    return r < ABOVE or r >= ROWS - BELOW
+
+
+def load_one(v0, v1, j, x, at, position, n, place):
     """Column j of a row: one element, or the neutral one outside the input; `place` is the row's first in the tile."""
-    if CHECK_W or CHECK_H:
-        if there and position >= 0 and position < n:
+    if CHECK_W:
+        if position >= 0 and position < n:
             keep(v0, v1, j, seed(RED, decode(X_CODEC, x[at]), place + j))
         else:
             keep(v0, v1, j, NEUTRAL)
@@ -39,10 +45,10 @@ def load_one(v0, v1, j, x, at, position, n, there, place):
         keep(v0, v1, j, seed(RED, decode(X_CODEC, x[at]), place + j))
 
 
-def load_many(v0, v1, j, x, at, position, n, there, place):
+def load_many(v0, v1, j, x, at, position, n, place):
     """Columns j .. j + VECTOR - 1 of a row, which lie inside it or outside together: rows are whole vectors long."""
-    if CHECK_W or CHECK_H:
-        if there and position >= 0 and position < n:
+    if CHECK_W:
+        if position >= 0 and position < n:
             vector = load_vector(x, at, VECTOR)
             for e in range(VECTOR):
                 keep(v0, v1, j + e, seed(RED, decode(X_CODEC, vector[e]), place + j + e))
@@ -55,23 +61,26 @@ def load_many(v0, v1, j, x, at, position, n, there, place):
             keep(v0, v1, j + e, seed(RED, decode(X_CODEC, vector[e]), place + j + e))
 
 
-def load_row(v0, v1, x, row, start, n, there, place):
+def load_row(v0, v1, x, row, start, n, place):
     """All columns that a tile needs of one row, as accumulators; `place` counts the tile's elements before the row."""
     for j in range(LEAD):
-        load_one(v0, v1, j, x, row + start + j, start + j, n, there, place)
+        load_one(v0, v1, j, x, row + start + j, start + j, n, place)
     for i in range((COLUMNS - LEAD) // VECTOR):
         j = LEAD + i * VECTOR
-        load_many(v0, v1, j, x, row + start + j, start + j, n, there, place)
+        load_many(v0, v1, j, x, row + start + j, start + j, n, place)
     for j in range(LEAD + (COLUMNS - LEAD) // VECTOR * VECTOR, COLUMNS):
-        load_one(v0, v1, j, x, row + start + j, start + j, n, there, place)
+        load_one(v0, v1, j, x, row + start + j, start + j, n, place)
 
 
-def add_row(a0, a1, v0, v1, r, first):
+def add_row(a0, a1, v0, v1, r, first, there):
     """Reduce row r of the tile along each output's window, and combine it with the outputs that it belongs to."""
     for t in range(TW):
         acc = kept(v0, v1, t * SW)
         for j in range(1, KW):
             acc = combine(RED, acc, kept(v0, v1, t * SW + j))
+        if may_be_outside(r):
+            keep(v0, v1, t * SW, acc if there else NEUTRAL)
+            acc = kept(v0, v1, t * SW)
         for p in range(TH):
             if r == p * SH and first:
                 keep(a0, a1, p * TW + t, acc)
@@ -141,10 +150,17 @@ def tile(x, y, g, walk, count):
 
 
 def step(a0, a1, v0, v1, x, slab, g, start_h, start_w, r, fresh, place):
-    """Row r of the tile. Outside the input it is neutral, not left out: no branch holds up the loads."""
-    h = start_h + r
-    load_row(v0, v1, x, slab + h * g.h.xs, start_w, g.w.n, not CHECK_H or (h >= 0 and h < g.h.n), place + r * COLUMNS)
-    add_row(a0, a1, v0, v1, r, fresh)
+    """Row r of the tile. Outside the input it is neutral, not left out, and the nearest row is loaded in its place.
+
+    So no load waits for a condition of its own row: a thread has six predicates, and loads under more of them wait for
+    those before.
+    """
+    h, there = start_h + r, True
+    if may_be_outside(r):
+        there = h >= 0 and h < g.h.n
+        h = greater(lesser(h, g.h.n - 1), index(0))
+    load_row(v0, v1, x, slab + h * g.h.xs, start_w, g.w.n, place + r * COLUMNS)
+    add_row(a0, a1, v0, v1, r, fresh, there)
 
 
 def add_slab(a0, a1, v0, v1, x, slab, g, start_h, start_w, fresh, place):

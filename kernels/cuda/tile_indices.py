@@ -19,7 +19,8 @@ from .walk import place
 
 # Bound for each kernel, with those of `tile`:
 KD = SH = SW = TH = TW = STORE = STORE_WHERE = COLUMNS = TILE = ROWS = 1
-CHECK_W = CHECK_H = OFFSETS = False
+ABOVE = BELOW = 0
+CHECK_W = OFFSETS = False
 KH = KW = 1
 NEUTRAL = (0, 0)
 ACC0 = ACC1 = OUT = None
@@ -33,7 +34,7 @@ def first_inside(start):
 
 def tap(value, code, start_d, window_h, window_w, down, across):
     """The number of a tap of the window that begins so many elements down and across in the tile."""
-    if (CHECK_W or CHECK_H or KD > 1) and value == NEUTRAL[0]:
+    if (CHECK_W or ABOVE + BELOW > 0 or KD > 1) and value == NEUTRAL[0]:
         return (first_inside(start_d) * KH + first_inside(window_h)) * KW + first_inside(window_w)
     jd = code // (ROWS * COLUMNS)
     rest = code - jd * (ROWS * COLUMNS)
@@ -48,7 +49,7 @@ def from_start(start):
 
 def position(value, code, g, start_d, start_h, start_w, window_h, window_w):
     """Where in the pooled axes an element of the tile lies, the tile beginning at `start`, the window at `window`."""
-    if (CHECK_W or CHECK_H or KD > 1) and value == NEUTRAL[0]:
+    if (CHECK_W or ABOVE + BELOW > 0 or KD > 1) and value == NEUTRAL[0]:
         return (from_start(start_d) * g.h.n + from_start(window_h)) * g.w.n + from_start(window_w)
     jd = code // (ROWS * COLUMNS)
     rest = code - jd * (ROWS * COLUMNS)
