@@ -233,11 +233,13 @@ def tile_shape(op: Any, g: Geometry, places: Any, sizes: tuple[int, ...]) -> tup
     tw = tile_across(op, g, places, min(8, most // 2 if len(sizes) > 1 and g.h.k > g.h.s else most))
     th = tile_down(op, g, tw, most // tw)
     rest = g.outer.n * g.outer2.n * g.inner.n * g.d.out
-    while th * tw > 1 and rest * -(-g.h.out // th) * -(-g.w.out // tw) < UNITS:  # latency hides behind other threads
-        if th >= tw or not side_by_side(op, g, places, tw // 2):
+    while rest * -(-g.h.out // th) * -(-g.w.out // tw) < UNITS:  # latency hides behind other threads
+        if tw > th and side_by_side(op, g, places, tw // 2):
+            tw //= 2
+        elif th > 1:
             th = -(-th // 2)
         else:
-            tw //= 2
+            break
     return th, tw
 
 
