@@ -13,7 +13,8 @@ from gpupool.functional import average, unpool, whole
 from gpupool.geometry import contiguous_strides
 from gpupool.gradients import accumulator, kind_of, plan_gradient
 from gpupool.jobs import INT64, Job, Operand
-from gpupool.request import Request
+from gpupool.plan import make_plan
+from gpupool.request import OFFSETS, Request
 from gpupool.unpooling import plan_unpool_gradient
 
 LARGE, SMALL = (16, 64, 112, 112), (16, 64, 56, 56)  # the input's shape and the result's, of windows with stride 2
@@ -78,6 +79,23 @@ def _norm(case: JobCase, dtype: np.dtype, *, p: float = 3.0) -> tuple[Job, list[
     return Job(request, "powers", ("g", "x", "norms"), plan_gradient), operands
 
 
+def _apart(
+    case: JobCase, dtype: np.dtype, *, op: str = "max", p: float | None = None, padding: int = 0, taken: str = "",
+    spatial: int = 2, layout: str = "channels_first", whole: bool = False,
+) -> tuple[Job, list[Operand]]:  # fmt: skip
+    """The gradient of windows that do not overlap, or of whole planes; from x, or from the positions that it took."""
+    indices: Any = taken == "int64" or (OFFSETS if taken else op == "max")
+    request = Request(
+        "apart", op, None if whole else case.window, padding=padding, indices=indices, spatial=spatial,
+        data_format=layout, options=() if p is None else (p,),
+    )  # fmt: skip
+    small = make_plan(request, case.shape, dtype).out_shape
+    operands = [Operand(small, dtype), Operand(case.shape, dtype)]
+    if taken:
+        operands.append(Operand(small, np.dtype(taken)))
+    return Job(request, kind_of(request), ("g", "x", "indices")[: len(operands)], plan_gradient), operands
+
+
 def _unpooling(case: JobCase, dtype: np.dtype) -> tuple[Job, list[Operand]]:
     """2x2 unpooling."""
     job = unpool._job("unpool", 2, 2, None, 0, None, "channels_first")
@@ -112,13 +130,42 @@ KINDS: dict[str, Any] = {
     "sum_backward": _sum,
     "max_backward": _chosen,
     "lp_backward": _norm,
+    "apart_backward": _apart,
     "max_unpool": _unpooling,
     "max_unpool_backward": _unpooling_gradient,
     "fractional_max": _fractional,
     "fractional_max_backward": _fractional_gradient,
 }
 
+NHWC, NCDHW, LARGE_PLANES = (16, 112, 112, 64), (2, 32, 64, 96, 96), (1, 8, 4096, 4096)
+
+
+def _apart_jobs() -> list[JobCase]:
+    """Windows that do not overlap: whole vectors, edges, channels last, in depth; whole planes; big arrays."""
+    last, rows = ("layout", "channels_last"), []
+    for kind in ({"op": "avg"}, {}, {"taken": "uint8"}, {"op": "lp", "p": 2.0}):
+        more = tuple(kind.items())
+        rows += [JobCase("apart_backward", dtype, window=2, options=more) for dtype in (*FLOATS, "bfloat16")]
+        rows += [JobCase("apart_backward", dtype, NHWC, window=2, options=(*more, last)) for dtype in FLOATS]
+        rows += [JobCase("apart_backward", window=3, options=(*more, ("padding", 1)))]
+        rows += [JobCase("apart_backward", "float16", NHWC, window=3, options=(*more, last, ("padding", 1)))]
+        rows += [JobCase("apart_backward", shape=NCDHW, window=2, options=(*more, ("spatial", 3)))]
+        rows += [JobCase("apart_backward", dtype, window=7, options=more) for dtype in ("float32", "float16")]
+    for kind in ({"taken": "int64"}, *({"op": "lp", "p": p} for p in (1.0, 3.0, 2.5))):
+        more = tuple(kind.items())
+        rows += [JobCase("apart_backward", window=2, options=more)]
+        rows += [JobCase("apart_backward", "float16", NHWC, window=2, options=(*more, last))]
+    for kind in ({"op": "avg"}, {}, {"taken": "int64"}):
+        more = (("whole", True), *kind.items())
+        rows += [JobCase("apart_backward", dtype, options=more) for dtype in FLOATS]
+        rows += [JobCase("apart_backward", dtype, NHWC, options=(*more, last)) for dtype in ("float32", "float16")]
+        rows += [JobCase("apart_backward", shape=LARGE_PLANES, options=more)]
+    rows += [JobCase("apart_backward", shape=HUGE, window=2, options=(("op", op),)) for op in ("avg", "max")]
+    return rows
+
+
 JOBS: tuple[JobCase, ...] = (
+    *_apart_jobs(),
     *(JobCase(kind, dtype) for kind in ("avg_backward", "max_backward") for dtype in FLOATS),
     JobCase("avg_backward", options=(("include", False),)),
     JobCase("avg_backward", small=(16, 64, 55, 55), options=(("dilation", 2),)),
@@ -146,7 +193,7 @@ JOBS: tuple[JobCase, ...] = (
 
 def launched(case: JobCase) -> list[Launched]:
     """The kernels that a call runs, and what they are given."""
-    job, operands = KINDS[case.kind](case, np.dtype(case.dtype), **dict(case.options))
+    job, operands = KINDS[case.kind](case, dtype_of(case.dtype), **dict(case.options))
     plan = job.make_plan(job, tuple(operands))
     steps = ENGINES[plan.kind](plan)
     arrays = [*operands, Operand(plan.out_shape, plan.out_dtype), *(Operand(s.shape, s.dtype) for s in steps.scratch)]

@@ -96,7 +96,7 @@ def chosen(plan: JobPlan, *, flat: bool) -> Stage | None:
 
 def found(plan: JobPlan) -> tuple[list[Stage], list[Scratch]]:
     """From x, where `found_at_once` says so: what runs one after another, and memory between."""
-    if not few_apart(plan.forward):
+    if cuda_whole.found_in(plan.forward):
         return cuda_whole.found(plan)
     red = choose(plan.forward, wide=False)[0]
     return [_reading(plan, apart_found.apart_found, red, (("CODE", np.int32),))], []
@@ -144,7 +144,7 @@ def ragged(a: Axis) -> bool:
 
 def label_of(g: Geometry, vector: int, edges: bool) -> str:
     """The window and the vectors in words."""
-    axes = [a for a in (g.d, g.h, g.w) if a is not g.d or a.k > 1 or a.out > 1]
+    axes = [a for a in (g.d, g.h, g.w) if (a.n, a.k) != (1, 1)]
     window = "k" + "x".join(str(a.k) for a in axes) + "s" + "x".join(str(cell(a).length) for a in axes)
     return f"{window}_v{vector}" + ("_edges" if edges else "")
 

@@ -14,14 +14,15 @@ from gpupool.gradients import accumulator
 from gpupool.jobs import INT64, JobPlan
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator as parts_of
+from gpupool.kernels.cuda.plane import whole_joined, whole_where
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.cuda.whole import whole_chosen, whole_sums
-from gpupool.kernels.cuda.whole_where import whole_joined, whole_where
 from gpupool.kernels.reducers import unordered
 from gpupool.kernels.window import Geometry, Sliding
 from gpupool.plan import Plan, choose
 
 MANY = 4  # vectors of a plane that a thread writes
+FEW = 4 if SIMULATED else 16  # elements of a plane that one thread reads
 WHOLE_VECTORS = 64 if SIMULATED else 4096  # elements of a part are a multiple
 
 
@@ -44,12 +45,14 @@ def any_order(plan: Plan, value: Any) -> Any:
 
 
 def found_in(plan: Plan) -> bool:
-    """Whether positions in whole planes are found here: no more elements than 32 bits count, and an operator that can.
+    """Whether positions in whole planes are found here: of more elements than a thread should read alone.
 
-    The kernels' groups of threads are numbered in one launch.
+    The kernels' groups of threads are numbered in one launch, and the operator must know its elements in any order.
     """
+    if not are_whole(plan) or math.prod(a.n for a in plan.pooled) <= FEW:
+        return False
     value = np.float64 if plan.dtype.itemsize == 8 else np.float32
-    return are_whole(plan) and math.prod(plan.shape) <= LARGEST_LAUNCH and any_order(plan, value) is not None
+    return math.prod(plan.shape) <= LARGEST_LAUNCH and any_order(plan, value) is not None
 
 
 def part_of(plan: Plan) -> tuple[int, int]:
@@ -153,7 +156,7 @@ def fit_where(stage: Stage, grid: Grid, places: tuple[Place, ...], *, parts: int
     slots, units = group_of(8 * parts if joins else size, vector, lanes)
     constants = (
         *stage.constants, ("ACC1", np.int32 if grid.bits == 32 else np.int64), ("UNITS", units), ("SLOTS", slots),
-        ("VECTOR", vector), ("WIDE", vector > 1), ("BLOCK", units * slots), ("LANES", lanes > 0),
+        ("VECTOR", vector), ("WIDE", vector > 1), ("BLOCK", units * slots), ("LANES_WHERE", lanes > 0),
     )  # fmt: skip
     walk = Walk(cut(g.inner.n), cut(1, parts) if joins else cut(parts, size), cut(1), cut(1), cut(g.outer2.n))
     label = f"{slots}x{units}" + ("_last" if lanes else f"_v{vector}")

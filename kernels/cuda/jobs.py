@@ -28,15 +28,15 @@ class Steps(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class JobKernel(Kernel):
-    """A kernel without a reducer whose arrays are `memories`: payloads, and whether the kernel only reads them."""
+    """A kernel whose arrays are `memories`: payloads, and whether the kernel only reads them. Most have no reducer."""
 
     memories: tuple[tuple[str, bool], ...] = ()
     divisors: int = 0  # how many axes the kernel divides by beside those of the walk
 
     @property
     def operator(self) -> str:
-        """Nothing: the engine's name says what it computes."""
-        return ""
+        """The reducer's name, if there is one: mostly the engine's name says what is computed."""
+        return super().operator if self.red is not None else ""
 
     @functools.cached_property
     def key(self) -> tuple:

@@ -150,3 +150,56 @@ def plane_joined(part0, part1, y, g, walk, count):
     if inside and slot == 0:
         at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys
         y[at_y] = encode(Y_CODEC, finish(RED, got(s0, s1, at), number(g.divisor)))
+
+
+# -- where in planes the elements lie that an operator chooses ---------------------------------------------------------
+
+LANES_WHERE = False  # bound: whether planes are neighbours in memory, and lie along the lanes
+
+
+def unit_of(first):
+    """`own_unit` of a launch that begins at unit `first`, whose planes may be neighbours that lie along the lanes."""
+    tid = index(cuda.threadIdx.x)
+    unit, slot = (tid % UNITS, tid // UNITS) if LANES_WHERE else (tid // SLOTS, tid % SLOTS)
+    return first + index(cuda.blockIdx.x) * UNITS + unit, slot, unit * SLOTS + slot
+
+
+def whole_where(x, where, g, steps, walk, first, count):
+    """The position that each plane, or part of one, chose."""
+    s0 = cuda.shared.array(BLOCK, ACC0)
+    s1 = cuda.shared.array(BLOCK, ACC1)  # on a line of its own: the simulator tells shared arrays apart by that
+    i, slot, at = unit_of(first)
+    inside = i < count
+    c, p, _, _, o2, o1 = place(walk, i)
+    r, u = steps
+    taps, begin = g.d.n * g.h.n * g.w.n, p * walk.w.size
+    end = begin + walk.w.size if begin + walk.w.size < taps else taps
+    t = begin + slot * VECTOR
+    if inside and t < end:
+        put(s0, s1, at, reduced(x, o1 * r.outer + o2 * r.outer2 + c * r.inner, g, t, end))
+    tree(s0, s1, inside, at, slot, (end - begin + VECTOR - 1) // VECTOR)
+    if inside and slot == 0:
+        where[o1 * u.outer + o2 * u.outer2 + c * u.inner + p * u.w] = got(s0, s1, at)[1]
+
+
+def whole_joined(x, parts, where, g, steps, walk, first, count):
+    """The position that each plane chose, of those that its `walk.w.size` parts chose."""
+    s0 = cuda.shared.array(BLOCK, ACC0)
+    s1 = cuda.shared.array(BLOCK, ACC1)
+    i, slot, at = unit_of(first)
+    inside = i < count
+    c, _, _, _, o2, o1 = place(walk, i)
+    r, q, u = steps
+    if inside and slot < walk.w.size:
+        from_x = o1 * r.outer + o2 * r.outer2 + c * r.inner
+        from_parts = o1 * q.outer + o2 * q.outer2 + c * q.inner
+        p, zero = slot, slot * 0  # an index as wide as the kernel's
+        acc = element(x, from_x, g, zero + parts[from_parts + p * q.w])
+        p = p + SLOTS
+        while p < walk.w.size:
+            acc = combine(RED, acc, element(x, from_x, g, zero + parts[from_parts + p * q.w]))
+            p = p + SLOTS
+        put(s0, s1, at, acc)
+    tree(s0, s1, inside, at, slot, walk.w.size)
+    if inside and slot == 0:
+        where[o1 * u.outer + o2 * u.outer2 + c * u.inner] = got(s0, s1, at)[1]

@@ -11,7 +11,9 @@ from gpupool.fractional import WHERE
 pytestmark = pytest.mark.cpu_only
 CAPABILITIES = ((7, 5), (8, 0), (9, 0), (10, 0))
 EACH = pytest.mark.parametrize(
-    "case", JOBS, ids=lambda c: "-".join([c.kind, c.dtype, str(c.shape), *(f"{k}={v}" for k, v in c.options)])
+    "case",
+    JOBS,
+    ids=lambda c: "-".join([c.kind, c.dtype, str(c.shape), str(c.window), *(f"{k}={v}" for k, v in c.options)]),
 )
 
 
@@ -43,5 +45,6 @@ def test_every_kernel_is_compiled():
     assert names == {
         "gather_sums", "gather_chosen", "gather_powers", "gather_known", "gather_taken", "divide_known", "check_taken",
         "check_indices", "claim", "unpool", "unpool_back",
-        "fractional", WHERE,
+        "apart_sums", "apart_chosen", "apart_found", "apart_powers", "last_sums", "last_chosen", "last_found",
+        "last_powers", "whole_sums", "whole_chosen", "whole_where", "whole_joined", "fractional", WHERE,
     }  # fmt: skip
