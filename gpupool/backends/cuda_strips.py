@@ -21,7 +21,7 @@ from gpupool.kernels.cuda import gather, known, offsets, strip, strip_adaptive, 
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.walk import Cut, Walk, cut
 from gpupool.kernels.gradient import adaptive_windows_of
-from gpupool.kernels.window import Adaptive, Axis, Geometry, Sliding
+from gpupool.kernels.window import Adaptive, Axis, Batch, Geometry, Sliding
 
 TILE, LARGEST_TILE = 16, 32  # elements of a thread: where it can choose, and at most
 UNITS = 1 if SIMULATED else 132 * 1024  # threads with which an H200's multiprocessors are half full
@@ -108,7 +108,7 @@ def row_count(a: Axis, across: int, strips: int) -> int:
     """
     rows = a.s
     while rows * 2 <= a.n and rows * 2 * across <= TILE and along(a, 2 * rows).windows <= MOST_ROWS:
-        if a.k == a.s or strips * -(-a.n // (2 * rows)) < UNITS:
+        if strips * -(-a.n // (2 * rows)) < UNITS:
             break
         rows *= 2
     return rows
@@ -124,9 +124,22 @@ def fit(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
     return found or plain(stage, grid, places)
 
 
+def rearranged(g: Geometry, places: tuple[Place, ...]) -> tuple[Geometry, tuple[Place, ...]]:
+    """The same with many rows in any case: where a plane has one, the larger batch axis provides them."""
+    if (g.h.n, g.h.k, g.h.out) != (1, 1, 1):
+        return g, places
+    name = "outer" if g.outer.n > g.outer2.n else "outer2"
+    n = getattr(g, name).n
+    h = Axis(n=n, out=n, k=1, s=1, d=1, before=0, count_from=0, count_to=n, xs=0, ys=0)
+    batch: dict[str, Any] = {name: Batch(1, 0, 0)}
+    moved = (p._replace(steps=p.steps._replace(h=getattr(p.steps, name))) for p in places)
+    return g._replace(h=h, **batch), tuple(moved)
+
+
 def sliding_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted | None:
     """Strips under constant windows."""
-    g, channels = grid.geometry, channels_of(places, grid.geometry.inner.n)
+    g, places = rearranged(grid.geometry, places)
+    channels = channels_of(places, g.inner.n)
     across = row_elements(g.w, places[-1], channels)
     strips = g.outer.n * g.outer2.n * (g.inner.n // channels) * g.d.n * -(-g.w.n // across)
     down = row_count(g.h, across * channels, strips)
