@@ -138,7 +138,9 @@ def rearranged(g: Geometry, places: tuple[Place, ...]) -> tuple[Geometry, tuple[
 
 def sliding_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted | None:
     """Strips under constant windows."""
-    g, places = rearranged(grid.geometry, places)
+    g = grid.geometry
+    if not dict(stage.constants).get("FLAT"):  # flat positions count through the axes as they are
+        g, places = rearranged(g, places)
     channels = channels_of(places, g.inner.n)
     across = row_elements(g.w, places[-1], channels)
     strips = g.outer.n * g.outer2.n * (g.inner.n // channels) * g.d.n * -(-g.w.n // across)
