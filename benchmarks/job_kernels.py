@@ -9,7 +9,7 @@ import numpy as np
 from gpupool.backends.cuda_jobs import Launched
 from gpupool.backends.cuda_many import ENGINES, Memory, lay_out
 from gpupool.fractional import WHERE, plan_fractional, plan_fractional_gradient
-from gpupool.functional import average, unpool, whole
+from gpupool.functional import adaptive, average, unpool, whole
 from gpupool.geometry import contiguous_strides
 from gpupool.gradients import accumulator, kind_of, plan_gradient
 from gpupool.jobs import INT64, Job, Operand
@@ -19,6 +19,9 @@ from gpupool.unpooling import plan_unpool_gradient
 
 LARGE, SMALL = (16, 64, 112, 112), (16, 64, 56, 56)  # the input's shape and the result's, of windows with stride 2
 HUGE, HUGE_SMALL = (3, 70000, 40000), (3, 35000, 20000)  # more than 2**32 elements
+CHANNELS, CHANNELS_SMALL = (16, 112, 112, 64), (16, 56, 56, 64)
+LAST: tuple[tuple[str, Any], ...] = (("layout", "channels_last"),)
+SHARED = (16, 64, 50, 50)
 FLOATS = ("float16", "float32", "float64")
 
 
@@ -44,11 +47,11 @@ def dtype_of(name: str) -> np.dtype:
 
 def _average(
     case: JobCase, dtype: np.dtype, *, include: bool = True, dilation: int = 1, override: int | None = None,
-    nan: str = "propagate",
+    nan: str = "propagate", stride: int = 2, layout: str = "channels_first",
 ) -> tuple[Job, list[Operand]]:  # fmt: skip
-    """The gradient of 3x3 averages with stride 2."""
-    geometry = (3, 2, 1, dilation)
-    request = average.avg_window("avg", 2, geometry, False, include, override, None, "channels_first", nan)
+    """The gradient of averages, of 3x3 with stride 2 if nothing else is said."""
+    geometry = (case.window, stride, case.window // 2, dilation)
+    request = average.avg_window("avg", 2, geometry, False, include, override, None, layout, nan)
     operands = [Operand(case.small, dtype), Operand(case.shape, dtype)]
     if nan == "omit":
         operands.append(Operand(case.small, accumulator(dtype)))
@@ -63,18 +66,20 @@ def _sum(case: JobCase, dtype: np.dtype) -> tuple[Job, list[Operand]]:
 
 
 def _chosen(
-    case: JobCase, dtype: np.dtype, *, taken: str = "int64", dilation: int = 1, nan: str = "propagate"
-) -> tuple[Job, list[Operand]]:
+    case: JobCase, dtype: np.dtype, *, taken: str = "int64", dilation: int = 1, nan: str = "propagate",
+    stride: int = 2, layout: str = "channels_first",
+) -> tuple[Job, list[Operand]]:  # fmt: skip
     """The gradient of maxima with stride 2, from indices or from offsets."""
-    geometry = (case.window, 2, case.window // 2, dilation)
-    request = whole.extreme_request("max", "max", 2, geometry, False, True, nan, "channels_first")
+    geometry = (case.window, stride, case.window // 2, dilation)
+    request = whole.extreme_request("max", "max", 2, geometry, False, True, nan, layout)
     operands = [Operand(case.small, dtype), Operand(case.shape, dtype), Operand(case.small, np.dtype(taken))]
     return Job(request, "chosen", ("g", "x", "indices"), plan_gradient), operands
 
 
 def _norm(case: JobCase, dtype: np.dtype, *, p: float = 3.0) -> tuple[Job, list[Operand]]:
-    """The gradient of 3x3 norms with stride 2."""
-    request = whole.window_request("lp", "lp", 2, (3, 2, 1, 1), False, "channels_first", None, "propagate", p)
+    """The gradient of norms with stride 2."""
+    geometry = (case.window, 2, case.window // 2, 1)
+    request = whole.window_request("lp", "lp", 2, geometry, False, "channels_first", None, "propagate", p)
     operands = [Operand(case.small, dtype), Operand(case.shape, dtype), Operand(case.small, accumulator(dtype))]
     return Job(request, "powers", ("g", "x", "norms"), plan_gradient), operands
 
@@ -94,6 +99,15 @@ def _apart(
     if taken:
         operands.append(Operand(small, np.dtype(taken)))
     return Job(request, kind_of(request), ("g", "x", "indices")[: len(operands)], plan_gradient), operands
+
+
+def _shared(case: JobCase, dtype: np.dtype, *, op: str, own: bool = False) -> tuple[Job, list[Operand]]:
+    """The gradient of windows that share the axes."""
+    request = adaptive.adaptive_request(op, op, 2, case.small[-2:], None, op == "max", "channels_first")
+    operands = [Operand(case.small, dtype), Operand(case.shape, dtype)]
+    if op == "max":
+        operands.append(Operand(case.small, INT64))
+    return Job(request, kind_of(request), ("g", "x", "indices")[: len(operands)], plan_gradient, own=own), operands
 
 
 def _unpooling(case: JobCase, dtype: np.dtype) -> tuple[Job, list[Operand]]:
@@ -131,6 +145,7 @@ KINDS: dict[str, Any] = {
     "max_backward": _chosen,
     "lp_backward": _norm,
     "apart_backward": _apart,
+    "adaptive_backward": _shared,
     "max_unpool": _unpooling,
     "max_unpool_backward": _unpooling_gradient,
     "fractional_max": _fractional,
@@ -180,6 +195,15 @@ JOBS: tuple[JobCase, ...] = (
     JobCase("sum_backward"),
     JobCase("lp_backward", "float16", options=(("p", 2.0),)),
     JobCase("lp_backward"),
+    JobCase("lp_backward", window=9),
+    *(JobCase("avg_backward", t, small=LARGE, options=(("stride", 1),)) for t in FLOATS),
+    *(JobCase("max_backward", t, small=LARGE, options=(("stride", 1), ("taken", "uint8"))) for t in FLOATS),
+    JobCase("max_backward", small=LARGE, window=5, options=(("stride", 1), ("taken", "uint8"))),
+    *(JobCase("avg_backward", t, CHANNELS, CHANNELS_SMALL, options=LAST) for t in FLOATS),
+    *(JobCase("max_backward", t, CHANNELS, CHANNELS_SMALL, options=(*LAST, ("taken", "uint8"))) for t in FLOATS),
+    *(JobCase("adaptive_backward", t, small=SHARED, options=(("op", "avg"),)) for t in FLOATS),
+    *(JobCase("adaptive_backward", t, small=SHARED, options=(("op", "max"), ("own", True))) for t in FLOATS),
+    JobCase("adaptive_backward", small=SHARED, options=(("op", "max"),)),
     JobCase("max_unpool", window=2),
     JobCase("max_unpool_backward", window=2),
     *(JobCase("fractional_max", dtype, window=2) for dtype in (*FLOATS, "uint8")),

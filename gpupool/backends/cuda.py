@@ -188,6 +188,19 @@ def run(x: Any, request: Request, out: Any = None) -> Any:
     return result
 
 
+def run_positions(x: Any, request: Request) -> Any:
+    """The positions of the elements that windows choose, and nothing else, as an array of x's library."""
+    lib = library(x)
+    view = checked(request, lib, x)
+    call = prepared(request, view, positions=True)
+    with usable(view.device):
+        where = lib.empty(x, call.plan.out_shape, call.order, call.plan.where_dtype)
+        if call.runs:
+            call(lib.stream(x), view.address, lib.address(where), None)
+            lib.started([view])
+        return lib.result(where)
+
+
 def is_current(device: int | None) -> bool:
     """Whether kernels for this device can be started at once, and streams and allocators asked without switching."""
     return device is not None and (SIMULATED or current_device() == device)
@@ -217,7 +230,7 @@ def _run_checked(lib: Library, x: Any, request: Request, out: Any) -> Any:
 def prepared(request: Request, x: View, *outs: View, positions: bool = False) -> Call:
     """The call for arrays like these, made once. With `positions`, those are all that it stores."""
     key: tuple = (request, *_seen(x))
-    if outs:
+    if outs or positions:
         key = (*key, *(part for y in outs for part in _seen(y)), *(("positions",) if positions else ()))
     try:
         call = _calls.get(key)

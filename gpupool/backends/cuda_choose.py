@@ -239,7 +239,7 @@ def _fast(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch
 
 def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
     """A kernel with the window as constants, if there is one for it."""
-    if index_bits(g, op.rule) != 32 or op.positions:
+    if index_bits(g, op.rule) != 32:
         return None
     choice = None if op.indices else cuda_tiles.choose_last(op, g, places)
     choice = choice or cuda_tiles.choose_tile(op, g, places)

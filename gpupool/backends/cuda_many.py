@@ -203,8 +203,8 @@ def with_found(lib: Library, arrays: tuple[Any, ...], job: Job) -> tuple[tuple[A
     request = None if found_at_once(job.kind, job.request, x.shape, x.dtype) else ask(job.request, grad, x)
     if request is None:
         return arrays, job
-    found = cuda.run(arrays[1], request)
-    return (*arrays, found[1] if request.indices else found), job._replace(operands=(*job.operands, name), own=True)
+    found = (cuda.run_positions if request.indices else cuda.run)(arrays[1], request)
+    return (*arrays, found), job._replace(operands=(*job.operands, name), own=True)
 
 
 def uploaded(lib: Library, like: Any, device: int | None, host: np.ndarray) -> View:

@@ -18,11 +18,13 @@ import numpy as np
 from gpupool.backends.cuda_jobs import Fitted, Grid, Place, Stage, plain
 from gpupool.backends.cuda_tiles import LARGEST_WINDOW, WIDEST, widest
 from gpupool.kernels.cuda import gather, known, offsets, strip, strip_adaptive, strip_norms
+from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.walk import Cut, Walk, cut
 from gpupool.kernels.gradient import adaptive_windows_of
-from gpupool.kernels.window import Adaptive, Axis, Geometry, Sliding
+from gpupool.kernels.window import Adaptive, Axis, Batch, Geometry, Sliding
 
-LARGEST_TILE = 32  # elements of a thread
+TILE, LARGEST_TILE = 16, 32  # elements of a thread: where it can choose, and at most
+UNITS = 1 if SIMULATED else 132 * 1024  # threads with which an H200's multiprocessors are half full
 LARGEST_LOADED = 24  # windows of a row, times channels, that a thread has in registers
 MOST_ROWS, MOST_SHARED = 8, 4  # of windows that are written out
 
@@ -86,19 +88,27 @@ def row_vector(p: Place, most: int, length: int) -> int:
     return vector
 
 
-def row_elements(a: Axis, item: int, channels: int) -> int:
-    """Elements of a row for one thread: whole vectors, and those that divide the row before others."""
+def row_elements(a: Axis, out: Place, channels: int) -> int:
+    """Elements of a row for one thread: one store of them, so that lanes lie side by side, or as few as can be.
+
+    Stores that leave gaps write half sectors, which takes longest.
+    """
     if channels > 1:
         return a.s if a.s > 1 or channels > 4 else 2
-    sizes = [m * a.s for m in range(1, 8 // a.s + 1)] or [a.s]
-    return max(sizes, key=lambda n: (a.n % n == 0 and n * item % WIDEST == 0, a.n % n == 0, n))
+    size = WIDEST // out.item // a.s * a.s
+    while size > a.s and row_vector(out, size, a.n) < size:
+        size -= a.s
+    return size or a.s
 
 
-def row_count(a: Axis, across: int, channels: int, depth: int) -> int:
-    """Rows of elements for one thread: a step of the windows at least; more share the windows that reach them."""
+def row_count(a: Axis, across: int, strips: int) -> int:
+    """Rows of elements for one thread: a step of the windows at least; more share the windows that reach them.
+
+    `strips` of the batch there are in each row.
+    """
     rows = a.s
-    while rows * 2 <= min(4, a.n) and rows * 2 * across * channels <= LARGEST_TILE // 2 and depth == 1 and a.k > a.s:
-        if along(a, 2 * rows).windows > MOST_ROWS:
+    while rows * 2 <= a.n and rows * 2 * across <= TILE and along(a, 2 * rows).windows <= MOST_ROWS:
+        if strips * -(-a.n // (2 * rows)) < UNITS:
             break
         rows *= 2
     return rows
@@ -116,11 +126,27 @@ def fit(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
     return found or plain(stage, grid, places)
 
 
+def rearranged(g: Geometry, places: tuple[Place, ...]) -> tuple[Geometry, tuple[Place, ...]]:
+    """The same with many rows in any case: where a plane has one, the larger batch axis provides them."""
+    if (g.h.n, g.h.k, g.h.out) != (1, 1, 1):
+        return g, places
+    name = "outer" if g.outer.n > g.outer2.n else "outer2"
+    n = getattr(g, name).n
+    h = Axis(n=n, out=n, k=1, s=1, d=1, before=0, count_from=0, count_to=n, xs=0, ys=0)
+    batch: dict[str, Any] = {name: Batch(1, 0, 0)}
+    moved = (p._replace(steps=p.steps._replace(h=getattr(p.steps, name))) for p in places)
+    return g._replace(h=h, **batch), tuple(moved)
+
+
 def sliding_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted | None:
     """Strips under constant windows."""
-    g, channels = grid.geometry, channels_of(places, grid.geometry.inner.n)
-    across = row_elements(g.w, places[-1].item, channels)
-    down = row_count(g.h, across, channels, g.d.k)
+    g = grid.geometry
+    if not dict(stage.constants).get("FLAT"):  # flat positions count through the axes as they are
+        g, places = rearranged(g, places)
+    channels = channels_of(places, g.inner.n)
+    across = row_elements(g.w, places[-1], channels)
+    strips = g.outer.n * g.outer2.n * (g.inner.n // channels) * g.d.n * -(-g.w.n // across)
+    down = row_count(g.h, across * channels, strips)
     h, w = along(g.h, down), along(g.w, across)
     if down * across * channels > LARGEST_TILE or w.windows * channels > LARGEST_LOADED or h.windows > MOST_ROWS:
         return None
@@ -201,7 +227,9 @@ def reaches(a: Axis, size: int) -> list[tuple[int, int]]:
 def shared_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted | None:
     """Strips under windows that share the axes."""
     g, channels = grid.geometry, channels_of(places, grid.geometry.inner.n)
-    across = min(2 if channels > 1 else row_elements(g.w._replace(s=1), places[-1].item, 1), g.w.n)
+    if 0 in (g.d.out, g.h.out, g.w.out):
+        return None
+    across = min(2 if channels > 1 else row_elements(g.w._replace(s=1), places[-1], 1), g.w.n)
     down = min(2, g.h.n)
     may = reaches(g.w, across)
     rows, columns = (1 + max(hi for _, hi in some) for some in (reaches(g.h, down), may))

@@ -10,7 +10,7 @@ from gpupool.kernels.cuda.last import last
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.tile import tile
-from gpupool.kernels.cuda.tile_indices import tile_indices
+from gpupool.kernels.cuda.tile_indices import tile_indices, tile_positions
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import neutral, picks
 from gpupool.kernels.window import Axis, Batch, Geometry, first_tap, tap_count
@@ -268,6 +268,8 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     )  # fmt: skip
     edges = ("w" if check_w else "") + ("h" if above + below else "")
     label += f"_t{th}x{tw}_v{vector}" + (f"_edges_{edges}" if edges else "")
+    if op.positions:
+        return Choice(tile_positions, (*constants, *own, ("STORE_WHERE", store)), label, walk, units, g)
     if op.indices:
         across = steps(g, "ys", "outer", "outer2", "inner", "d", "h")
         store = widest(places.where, op.where_item, tw, across) if store > 1 else 1

@@ -57,6 +57,35 @@ def position(value, code, g, start_d, start_h, start_w, window_h, window_w):
     return ((start_d + jd) * g.h.n + start_h + r) * g.w.n + start_w + rest - r * COLUMNS
 
 
+def tile_positions(x, y, g, walk, count):
+    """One thread's tile of positions alone."""
+    i = index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if i < count:
+        a0, a1 = cuda.local.array(TILE, ACC0), cuda.local.array(TILE, ACC1)
+        v0, v1 = cuda.local.array(COLUMNS, ACC0), cuda.local.array(COLUMNS, ACC1)
+        places = cuda.local.array(TW, INDEX)
+        c, q, p, od, o2, o1 = place(walk, i)
+        plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * g.inner.xs
+        start_d = first_tap(od, g.d.s, g.d.before)
+        start_h, start_w = first_tap(p * TH, SH, g.h.before), first_tap(q * TW, SW, g.w.before)
+        add_slabs(a0, a1, v0, v1, x, plane, g, start_d, start_h, start_w)
+        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * g.inner.ys + od * g.d.ys + p * TH * g.h.ys + q * TW * g.w.ys
+        for r in range(TH):
+            if p * TH + r < g.h.out:
+                for t in range(TW):
+                    places[t] = place_of(kept(a0, a1, r * TW + t), g, start_d, start_h, start_w, r, t)
+                store_places(y, at_y + r * g.h.ys, g, q * TW, places)
+
+
+def place_of(found, g, start_d, start_h, start_w, r, t):
+    """What is stored of the element that output (r, t) of a tile found."""
+    value, code = found
+    window_h, window_w = start_h + r * SH, start_w + t * SW
+    if OFFSETS:
+        return tap(value, index(code), start_d, window_h, window_w, r * SH, t * SW)
+    return position(value, index(code), g, start_d, start_h, start_w, window_h, window_w)
+
+
 def tile_indices(x, y, where, g, walk, count):
     """One thread's tile; both outputs have one layout."""
     i = index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
@@ -75,17 +104,15 @@ def tile_indices(x, y, where, g, walk, count):
         for r in range(TH):
             if oh + r < g.h.out:
                 for t in range(TW):
-                    value, code = kept(a0, a1, r * TW + t)
-                    values[t] = encode(Y_CODEC, value)
-                    window_h, window_w = start_h + r * SH, start_w + t * SW
-                    if OFFSETS:
-                        places[t] = tap(value, index(code), start_d, window_h, window_w, r * SH, t * SW)
-                    else:
-                        places[t] = position(value, index(code), g, start_d, start_h, start_w, window_h, window_w)
-                store_both(y, where, at_y + (oh + r) * g.h.ys + ow * g.w.ys, g, ow, values, places)
+                    found = kept(a0, a1, r * TW + t)
+                    values[t] = encode(Y_CODEC, found[0])
+                    places[t] = place_of(found, g, start_d, start_h, start_w, r, t)
+                at = at_y + (oh + r) * g.h.ys + ow * g.w.ys
+                store_values(y, at, g, ow, values)
+                store_places(where, at, g, ow, places)
 
 
-def store_both(y, where, at, g, ow, values, places):
+def store_values(y, at, g, ow, values):
     """One row of a tile's outputs."""
     if STORE > 1:
         for t in range(TW // STORE):
@@ -94,6 +121,10 @@ def store_both(y, where, at, g, ow, values, places):
         for t in range(TW):
             if ow + t < g.w.out:
                 y[at + t * g.w.ys] = values[t]
+
+
+def store_places(where, at, g, ow, places):
+    """And of their positions."""
     if STORE_WHERE > 1:
         for t in range(TW // STORE_WHERE):
             store_vector(where, at + t * STORE_WHERE, places, t * STORE_WHERE, STORE_WHERE)

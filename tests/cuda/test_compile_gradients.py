@@ -43,6 +43,7 @@ def test_every_kernel_is_compiled():
     """The cases reach each engine of jobs."""
     names = {one.kernel.engine.__name__ for case in JOBS for one in launched(case)}
     assert names == {
+        "strip_sums", "strip_chosen", "strip_powers", "strip_known", "strip_shared", "strip_picked",
         "gather_sums", "gather_chosen", "gather_powers", "gather_known", "gather_taken", "divide_known", "check_taken",
         "check_indices", "claim", "unpool", "unpool_back",
         "apart_sums", "apart_chosen", "apart_found", "apart_powers", "last_sums", "last_chosen", "last_found",

@@ -196,7 +196,7 @@ def test_variant(backend, row, data):
 @pytest.mark.parametrize(
     ("arguments", "kernels"),
     [
-        ({"kernel_size": 2}, ["tile_k2x2s2x2", "point_positions_arg_max_f32_to_i64"]),
+        ({"kernel_size": 2}, ["tile_k2x2s2x2", "tile_positions_k2x2s2x2"]),
         ({"kernel_size": 3, "dilation": 2, "padding": 1}, ["point_max", "point_positions"]),
     ],
     ids=["tile", "point"],
