@@ -1,0 +1,63 @@
+"""Whole planes with channels last: how many channels a thread takes, and which threads share a block. Integers only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpupool.backends.cuda_tiles import WIDEST, steps, widest
+from gpupool.kernels.cuda.memory import SIMULATED
+from gpupool.kernels.window import Geometry
+
+BLOCK = 256  # threads
+LINE = 8  # vectors of 16 bytes that fill a line of the cache
+BUSY = 1 << 18  # threads that keep an H200 busy, twice what it holds at a time
+SUMS = 64  # bytes of accumulators that a thread keeps beside what it loads
+
+
+def lanes_of(g: Geometry) -> int:
+    """Neighbouring channels of a pixel, 0 where pixels or nothing are neighbours in memory."""
+    return g.inner.n if g.inner.n > 1 and abs(g.w.xs) != 1 else 0
+
+
+def channels_of(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> int:
+    """Channels that one thread loads at once."""
+    item, held = op.x_dtype.itemsize, sum(np.dtype(t).itemsize for t in types)
+    if g.inner.xs != 1:
+        return 1
+    most = max(1, min(g.inner.n, SUMS // held, WIDEST // max(item, 2)))
+    channels = widest(places.x, item, most, steps(g, "xs", "outer", "outer2", "d", "h", "w"))
+    while g.inner.n % channels:
+        channels //= 2
+    return channels
+
+
+def constants_of(op: Any, g: Geometry, places: Any, channels: int, types: tuple[Any, ...]) -> tuple:
+    """What the kernels are bound to beside what `plane` is; `ROUND` loads of a thread are on their way at once."""
+    rounds = 8 if channels * sum(np.dtype(t).itemsize for t in types) <= SUMS else 4
+    store = 1
+    if g.inner.ys == 1:
+        store = widest(places.y, op.y_dtype.itemsize, channels, steps(g, "ys", "outer", "outer2"))
+    return (
+        ("CHANNELS", channels), ("STORE", store), ("ROUND", rounds), ("LOADED", rounds * channels),
+        ("FLAT", g.d.n * g.h.n == 1), ("OUT", np.dtype(op.y_type).type),
+    )  # fmt: skip
+
+
+def group_of(taps: int, units: int, lanes: int) -> tuple[int, int]:
+    """Threads for one vector of outputs, a power of two, and vectors of one block; `lanes` are neighbours in memory."""
+    if SIMULATED:
+        return 4, min(lanes, 4)
+    if lanes <= LINE:  # one pixel's channels after another, without gaps
+        per_block, slots = lanes, power(BLOCK // lanes)
+    else:
+        most = BLOCK // LINE if units >= 2048 else 2 * BLOCK // LINE  # few outputs get more threads each
+        slots = min(most, power(max(1, BUSY // units)))
+        per_block = max(LINE, min(power(lanes), 32, BLOCK // slots))
+    return max(2, min(slots, power(taps // 4))), per_block
+
+
+def power(n: int) -> int:
+    """The largest power of two up to n."""
+    return 1 << (n.bit_length() - 1)
