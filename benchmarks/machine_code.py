@@ -121,24 +121,24 @@ def _cases() -> tuple[Case, ...]:
 
 
 def _last() -> list[Case]:
-    """Channels last: strips of outputs, positions, images with few channels, whole planes of each number of channels."""
+    """Channels last: strips of outputs, positions, images with few channels, whole planes."""
     last: dict[str, Any] = {"layout": "channels_last"}
-    rows = [Case("max", 3, 1, 1, shape=(32, 28, 28, 192), **last), Case("max", 5, 1, 2, shape=(16, 20, 20, 256), **last)]
-    rows += [Case("avg", 3, 1, 1, shape=(8, 35, 35, 128), **last)]
+    rows = []
+    for shape, window, indices in product(((32, 28, 28, 192), (16, 20, 20, 256)), (3, 5), (False, True)):
+        rows.append(Case("max", window, 1, window // 2, shape=shape, indices=indices, **last))
     for t in ("float32", "float16", "uint8"):
         rows += [Case("max", 2, 2, 0, t, shape=NHWC, indices=i, **last) for i in (True, "offsets")]
-        rows += [Case(op, 2, 2, 0, t, shape=IMAGE, **last) for op in ("max", "avg")]
-        rows += [Case(op, 3, 1, 1, t, shape=IMAGE, **last) for op in ("max", "avg")]
-    rows += [Case("max", 3, 2, 1, shape=NHWC, indices=True, **last), Case("min", 3, 2, 1, shape=NHWC, indices=True, **last)]
-    rows += [Case("max", 3, 1, 1, shape=(32, 28, 28, 192), indices=True, **last)]
-    rows += [Case("max", 5, 1, 2, shape=(16, 20, 20, 256), indices=True, **last)]
+        rows += [
+            Case(op, k, s, p, t, shape=IMAGE, **last) for op in ("max", "avg") for k, s, p in ((2, 2, 0), (3, 1, 1))
+        ]
+    rows += [Case(op, 3, 2, 1, shape=NHWC, indices=True, **last) for op in ("max", "min")]
     rows += [Case("max", (3, 3, 3), (2, 2, 2), 1, shape=(2, 32, 64, 64, 32), indices=True, **last)]
+    rows += [Case("avg", 3, 1, 1, shape=(8, 35, 35, 128), **last)]
     rows += [Case("avg", 2, 2, 0, "uint8", shape=IMAGE, out_dtype="uint8", **last)]
     for op, t in product(("avg", "max"), ("float32", "float16", "uint8", "float64")):
         rows.append(Case(op, None, None, 0, t, shape=(32, 56, 56, 512), **last))
-    rows += [Case("avg", None, None, 0, shape=(64, 7, 7, 2048), **last), Case("avg", None, None, 0, shape=IMAGE, **last)]
-    rows += [Case("avg", None, None, 0, shape=(64, 56, 56, 256), nan_policy="omit", **last)]
-    return [*rows, Case("avg", None, None, 0, shape=(1, 4096, 4096, 8), **last)]
+    rows += [Case("avg", None, None, shape=shape, **last) for shape in ((64, 7, 7, 2048), IMAGE, (1, 4096, 4096, 8))]
+    return [*rows, Case("avg", None, None, 0, shape=(64, 56, 56, 256), nan_policy="omit", **last)]
 
 
 def _offsets() -> list[Case]:

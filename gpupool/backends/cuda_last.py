@@ -8,7 +8,6 @@ import numpy as np
 
 from gpupool.backends.cuda_tiles import (
     LARGEST_WINDOW,
-    REGISTERS,
     WIDEST,
     Choice,
     constant_window,
@@ -27,6 +26,7 @@ from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import neutral, picks
 from gpupool.kernels.window import Batch, Geometry
 
+REGISTERS = 64  # accumulators and loaded elements that a strip may keep, in 32-bit registers
 LEAST = 1 if SIMULATED else 48 << 10  # threads that keep an H200 busy: its 132 multiprocessors with 372 each
 LANES = 2 if SIMULATED else 8  # vectors of channels side by side, where windows overlap: whole lines of 128 bytes
 
@@ -86,7 +86,7 @@ def vector_of(op: Any, g: Geometry, places: Any, edges: bool) -> int:
 
 
 def narrow(g: Geometry, vector: int) -> Geometry:
-    """Where windows overlap: a view of LANES vectors of channels at a time, so that a block is a compact piece of a plane.
+    """Where windows overlap: a view of LANES vectors of channels at a time, so that a block is a compact part of a plane.
 
     What its windows share then comes from a multiprocessor's own cache; with all channels of a few pixels in a block,
     3x3 windows with steps of 1 would be loaded 1.8 times, 5x5 ones 4 times.

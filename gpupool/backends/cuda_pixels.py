@@ -47,8 +47,8 @@ def choose_pixels(op: Any, g: Geometry, places: Any) -> Choice | None:
             store //= 2
     check_w, check_h = leaves(g.w, tiles_w * tw), leaves(g.h, tiles_h * th)
     own = (
-        ("TH", th), ("TW", tw), ("CHANNELS", channels), ("NUMBERS", tw * channels), ("TILE", th * tw * channels), ("VECTOR", vector),
-        ("STORE", store), ("COLUMNS", columns), ("LEAD", min(g.w.before * channels % vector, columns)),
+        ("TH", th), ("TW", tw), ("CHANNELS", channels), ("NUMBERS", tw * channels), ("TILE", th * tw * channels),
+        ("VECTOR", vector), ("STORE", store), ("COLUMNS", columns), ("LEAD", min(g.w.before * channels % vector, columns)),
         ("ROWS", (th - 1) * g.h.s + g.h.k), ("CHECK_W", check_w), ("CHECK_H", check_h),
     )  # fmt: skip
     edges = ("w" if check_w else "") + ("h" if check_h else "")

@@ -72,11 +72,11 @@ ROWS = [
     ("max_pool3d", (5, 5, 4, 8), "float16",
      {"kernel_size": 3, "stride": 2, "padding": 1, "data_format": LAST}, 0, 0, "last_k3x3x3s2x2x2_v8_edges_max_f16"),
     ("avg_pool2d", (5, 3, 16), "uint8",
-     {"kernel_size": 3, "stride": 2, "padding": 1, "data_format": LAST}, 0, 0, "last_k3x3s2x2_t2x1_v8_edges_mean_int16"),
+     {"kernel_size": 3, "stride": 2, "padding": 1, "data_format": LAST}, 0, 0, "last_k3x3s2x2_t2x1_v8_edges_mean"),
     # channels last
     ("max_pool2d", (4, 4, 8), "float32", {"kernel_size": 2, "data_format": LAST}, 0, 0, "last_k2x2s2x2_v4_max"),
     ("avg_pool2d", (4, 4, 8), "float32", {"kernel_size": 2, "data_format": LAST}, 0, 0, "last_k2x2s2x2_v4_mean"),
-    ("max_pool2d", (4, 4, 6), "float32", {"kernel_size": 2, "data_format": LAST}, 0, 0, "pixels_k2x2s2x2_t1x1x6_v4_max"),
+    ("max_pool2d", (4, 4, 6), "float32", {"kernel_size": 2, "data_format": LAST}, 0, 0, "pixels_k2x2s2x2_t1x1x6_v4"),
     ("max_pool2d", (5, 3, 8), "float16",
      {"kernel_size": 3, "stride": 2, "padding": 1, "data_format": LAST}, 0, 0, "v8_edges_max_f16"),
     ("avg_pool2d", (5, 3, 4), "float32",
