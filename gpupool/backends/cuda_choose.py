@@ -322,7 +322,9 @@ def _team(op: Operator, g: Geometry, places: Places, types: tuple[Any, ...]) -> 
     while vector * 2 * item <= 16 and (vector * 2 <= wide or not free) and taps % (vector * 2) == 0:
         vector *= 2
     if free:
-        slots, per_block = cuda_lanes.group_of(taps, units, lanes) if lanes else group(taps, vector, units)
+        slots, per_block = (
+            cuda_lanes.group_of(taps, units, lanes, channels * item) if lanes else group(taps, vector, units)
+        )
         size = part_size(taps, -(-units // per_block), slots * vector)
     else:  # by the plane's size alone, so that no memory layout changes a bit
         slots = 8 if SIMULATED else 32 if taps <= 2048 else 256

@@ -11,9 +11,9 @@ from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.window import Geometry
 
 BLOCK = 256  # threads
-LINE = 8  # vectors of 16 bytes that fill a line of the cache
+LINE = 128  # bytes of the cache that are loaded together
 BUSY = 1 << 18  # threads that keep an H200 busy, twice what it holds at a time
-SUMS = 64  # bytes of accumulators that a thread keeps beside what it loads
+SUMS = 32  # bytes of accumulators that a thread keeps beside what it loads
 
 
 def lanes_of(g: Geometry) -> int:
@@ -34,27 +34,30 @@ def channels_of(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> in
 
 
 def constants_of(op: Any, g: Geometry, places: Any, channels: int, types: tuple[Any, ...]) -> tuple:
-    """What the kernels are bound to beside what `plane` is; `ROUND` loads of a thread are on their way at once."""
-    rounds = 8 if channels * sum(np.dtype(t).itemsize for t in types) <= SUMS else 4
+    """What the kernels are bound to beside what `plane` is."""
     store = 1
     if g.inner.ys == 1:
         store = widest(places.y, op.y_dtype.itemsize, channels, steps(g, "ys", "outer", "outer2"))
     return (
-        ("CHANNELS", channels), ("STORE", store), ("ROUND", rounds), ("LOADED", rounds * channels),
+        ("CHANNELS", channels), ("STORE", store), ("LOADED", 8 * channels),
         ("FLAT", g.d.n * g.h.n == 1), ("OUT", np.dtype(op.y_type).type),
     )  # fmt: skip
 
 
-def group_of(taps: int, units: int, lanes: int) -> tuple[int, int]:
-    """Threads for one vector of outputs, a power of two, and vectors of one block; `lanes` are neighbours in memory."""
+def group_of(taps: int, units: int, lanes: int, width: int) -> tuple[int, int]:
+    """Threads for one vector of outputs, a power of two, and vectors of one block.
+
+    Of all `units` vectors, which are `width` bytes wide, `lanes` are neighbours in memory.
+    """
+    line = LINE // width
     if SIMULATED:
         return 4, min(lanes, 4)
-    if lanes <= LINE:  # one pixel's channels after another, without gaps
+    if lanes <= line:  # one pixel's channels after another, without gaps
         per_block, slots = lanes, power(BLOCK // lanes)
     else:
-        most = BLOCK // LINE if units >= 2048 else 2 * BLOCK // LINE  # few outputs get more threads each
+        most = BLOCK // line if units >= 256 * line else 2 * BLOCK // line  # few outputs get more threads each
         slots = min(most, power(max(1, BUSY // units)))
-        per_block = max(LINE, min(power(lanes), 32, BLOCK // slots))
+        per_block = max(line, min(power(lanes), 32, BLOCK // slots))
     return max(2, min(slots, power(taps // 4))), per_block
 
 

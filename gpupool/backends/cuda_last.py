@@ -86,7 +86,7 @@ def vector_of(op: Any, g: Geometry, places: Any, edges: bool) -> int:
 
 
 def narrow(g: Geometry, vector: int) -> Geometry:
-    """Where windows overlap: a view of LANES vectors of channels at a time, so that a block is a compact part of a plane.
+    """Where windows overlap: views of LANES vectors of channels, so that a block is a compact part of a plane.
 
     What its windows share then comes from a multiprocessor's own cache; with all channels of a few pixels in a block,
     3x3 windows with steps of 1 would be loaded 1.8 times, 5x5 ones 4 times.
@@ -106,7 +106,7 @@ def strip(g: Geometry, vector: int, words: float, shared: bool) -> tuple[int, in
     Across only with steps of 1 and a shared reduction: with others the loads that are saved come from the cache.
     """
     down = across = 1
-    if g.h.k > g.h.s and g.d.k == 1:
+    if g.h.k > g.h.s and g.d.k == 1 and (shared or vector < 8):
         down = 4 if g.h.s == 1 else 2
     if g.w.k > g.w.s == 1 and shared and g.d.k == 1 and g.h.k > 1 and g.w.out % 2 == 0:
         across = 2

@@ -23,7 +23,7 @@ from gpupool.kernels.window import Geometry
 
 FEW = 8  # channels
 STEP = 3 * WIDEST  # bytes from one thread's part of a row to the next one's: more lines for each load cost more
-KEPT = 80  # accumulators and loaded elements of a thread, in 32-bit registers
+KEPT, KEPT_BELOW = 80, 64  # accumulators and loaded elements of a thread, in 32-bit registers; with several rows
 
 
 def choose_pixels(op: Any, g: Geometry, places: Any) -> Choice | None:
@@ -80,7 +80,7 @@ def shape_of(g: Geometry, item: int, constants: tuple, widest_of: Any) -> tuple[
     while down > 1 and (
         (down - 1) * g.h.s + g.h.k > LARGEST_WINDOW
         or down > g.h.out
-        or (columns + down * across) * channels * words > KEPT
+        or (columns + down * across) * channels * words > KEPT_BELOW
     ):
         down //= 2
     return down, across, vector

@@ -104,10 +104,8 @@ def step(a0, a1, v0, v1, x, plane, g, starts, r, fresh):
     at_d, at_h = d, h
     d, h = inside(d, g.d.n), inside(h, g.h.n)
     there = d == at_d and h == at_h
-    if OFFSETS:
-        number = ((d - start_d) * KH + h - start_h) * KW - start_w
-    else:
-        number = (d * g.h.n + h) * g.w.n
+    tap = ((d - start_d) * KH + h - start_h) * KW - start_w
+    number = tap if OFFSETS else (d * g.h.n + h) * g.w.n
     load_row(v0, v1, x, plane + d * g.d.xs + h * g.h.xs, g, start_w, there, number)
     add_row(a0, a1, v0, v1, r, fresh)
 

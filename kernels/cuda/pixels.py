@@ -1,7 +1,7 @@
 """Few channels last, as in images: each thread computes all CHANNELS of a tile of TH x TW neighbouring pixels.
 
-A row of the input is one row of numbers, of which a thread loads COLUMNS side by side as `tile` does; a window's next tap
-of the same channel lies CHANNELS further on. Rows are reduced along w first, then combined downwards: the order of the
+A row of the input is a row of numbers, of which a thread loads COLUMNS side by side as `tile` does; a window's next tap
+lies CHANNELS further on. Rows are reduced along w first, then combined downwards: the order of the
 point kernel, so the results are equal bit for bit.
 """
 

@@ -16,7 +16,7 @@ from .point import RED, X_CODEC, Y_CODEC
 from .walk import place
 
 # Bound for each kernel:
-UNITS = SLOTS = CHANNELS = VECTOR = BLOCK = BLOCK1 = STORE = ROUND = LOADED = 1
+UNITS = SLOTS = CHANNELS = VECTOR = BLOCK = BLOCK1 = STORE = LOADED = 1
 FLAT = False  # whether pixels are one axis in memory
 ACC0 = ACC1 = OUT = None  # NumPy types of the accumulator's parts, and of what is stored
 
@@ -42,11 +42,20 @@ def load(v0, v1, first, x, at_x, g, t):
             keep(v0, v1, first + e, combine(RED, kept(v0, v1, first + e), one))
 
 
-def four(v0, v1, first):
-    """Four groups in a fixed tree."""
-    a, b = kept(v0, v1, first), kept(v0, v1, first + CHANNELS)
-    c, d = kept(v0, v1, first + 2 * CHANNELS), kept(v0, v1, first + 3 * CHANNELS)
-    return combine(RED, combine(RED, a, b), combine(RED, c, d))
+def load_four(v0, v1, first, x, at_x, g, t, far):
+    """Four groups `far` apart. Written out: in a loop the arrays would not become registers."""
+    load(v0, v1, first, x, at_x, g, t)
+    load(v0, v1, first + CHANNELS, x, at_x, g, t + far)
+    load(v0, v1, first + 2 * CHANNELS, x, at_x, g, t + 2 * far)
+    load(v0, v1, first + 3 * CHANNELS, x, at_x, g, t + 3 * far)
+
+
+def add_four(a0, a1, v0, v1, first):
+    """Combine the accumulators with four groups, in a fixed tree."""
+    for e in range(CHANNELS):
+        a, b = kept(v0, v1, first + e), kept(v0, v1, first + CHANNELS + e)
+        c, d = kept(v0, v1, first + 2 * CHANNELS + e), kept(v0, v1, first + 3 * CHANNELS + e)
+        keep(a0, a1, e, combine(RED, kept(a0, a1, e), combine(RED, combine(RED, a, b), combine(RED, c, d))))
 
 
 def reduced(a0, a1, x, at_x, g, t, end):
@@ -55,18 +64,15 @@ def reduced(a0, a1, x, at_x, g, t, end):
     far = index(SLOTS * VECTOR)
     load(a0, a1, 0, x, at_x, g, t)
     t = t + far
-    while t + (ROUND - 1) * far < end:  # this many loads on their way at once
-        for i in range(ROUND):
-            load(v0, v1, i * CHANNELS, x, at_x, g, t + i * far)
-        for i in range(ROUND // 4):
-            for e in range(CHANNELS):
-                keep(a0, a1, e, combine(RED, kept(a0, a1, e), four(v0, v1, 4 * i * CHANNELS + e)))
-        t = t + ROUND * far
-    if ROUND > 4 and t + 3 * far < end:
-        for i in range(4):
-            load(v0, v1, i * CHANNELS, x, at_x, g, t + i * far)
-        for e in range(CHANNELS):
-            keep(a0, a1, e, combine(RED, kept(a0, a1, e), four(v0, v1, e)))
+    while t + 7 * far < end:  # eight loads on their way at once
+        load_four(v0, v1, 0, x, at_x, g, t, far)
+        load_four(v0, v1, 4 * CHANNELS, x, at_x, g, t + 4 * far, far)
+        add_four(a0, a1, v0, v1, 0)
+        add_four(a0, a1, v0, v1, 4 * CHANNELS)
+        t = t + 8 * far
+    if t + 3 * far < end:
+        load_four(v0, v1, 0, x, at_x, g, t, far)
+        add_four(a0, a1, v0, v1, 0)
         t = t + 4 * far
     if t + far < end:
         load(v0, v1, 0, x, at_x, g, t)
