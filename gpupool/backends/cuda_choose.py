@@ -304,9 +304,9 @@ def _planes(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Laun
         return Launch(kernel, -(-units // stretch.units), cuda_planes.BLOCK, g, stretch.walk, units, 0, 0)
     team, size = _team(op, g, places, types)
     if bits == 64 or size < taps:
-        return _in_parts(op, g, (bits, offset_bits), team, size, types, places)
+        return _in_parts(op, g, (bits, offset_bits), team, size, types)
     walk = Walk(cut(g.inner.n // (team.channels or 1)), cut(1), cut(1), cut(1), cut(g.outer2.n))
-    return _plane(op, plane_last if team.channels else plane, g, (bits, offset_bits), team, walk, types, places)
+    return _plane(op, plane_last if team.channels else plane, g, (bits, offset_bits), team, walk, types)
 
 
 def _team(op: Operator, g: Geometry, places: Places, types: tuple[Any, ...]) -> tuple[Group, int]:
@@ -344,9 +344,8 @@ class Group(NamedTuple):
 
 
 def _plane(
-    op: Operator, engine: Any, g: Geometry, bits: tuple[int, int], group: Group, walk: Walk, types: tuple[Any, ...],
-    places: Places,
-) -> Launch:  # fmt: skip
+    op: Operator, engine: Any, g: Geometry, bits: tuple[int, int], group: Group, walk: Walk, types: tuple[Any, ...]
+) -> Launch:
     """One launch of a kernel that reduces in groups of threads."""
     channels, threads = group.channels or 1, group.slots * group.units
     units, cells = g.outer.n * g.outer2.n * (g.inner.n // channels) * walk.w.n, threads * channels
@@ -357,7 +356,7 @@ def _plane(
     )  # fmt: skip
     label = f"{group.slots}x{group.units}_v{group.channels or (group.vector if group.wide else 1)}"
     if group.channels:
-        constants += cuda_lanes.constants_of(op, g, places, channels, types)
+        constants += (("CHANNELS", channels), ("LOADED", 8 * channels), ("FLAT", g.d.n * g.h.n == 1))
     else:
         constants += (("WIDE", group.wide),)
     label += f"_by{group.vector}" if group.vector > 1 and not group.wide else ""
@@ -366,12 +365,12 @@ def _plane(
 
 
 def _in_parts(
-    op: Operator, g: Geometry, bits: tuple[int, int], group: Group, size: int, types: tuple[Any, ...], places: Places
+    op: Operator, g: Geometry, bits: tuple[int, int], group: Group, size: int, types: tuple[Any, ...]
 ) -> Launch:
     """Two launches: each part of each plane to an accumulator, then each plane's accumulators to its result."""
     count = -(-(g.d.n * g.h.n * g.w.n) // size)
     walk = Walk(cut(g.inner.n // (group.channels or 1)), cut(count, size), cut(1), cut(1), cut(g.outer2.n))
-    first = _plane(op, plane_last_parts if group.channels else plane_parts, g, bits, group, walk, types, places)
+    first = _plane(op, plane_last_parts if group.channels else plane_parts, g, bits, group, walk, types)
     c = g.inner.n
     joined = g._replace(
         outer=g.outer._replace(xs=g.outer2.n * count * c), outer2=g.outer2._replace(xs=count * c),
@@ -380,7 +379,7 @@ def _in_parts(
     walk = walk._replace(c=cut(c), w=cut(1))
     slots = 4 if SIMULATED else WARP if count <= 4 * WARP else THREADS  # a slot's loads wait for each other
     join = Group(slots, 2 if SIMULATED else THREADS // slots, 1, False)
-    then = _plane(op, plane_joined, joined, (32, 64 if max(bits) == 64 else 32), join, walk, types, places)
+    then = _plane(op, plane_joined, joined, (32, 64 if max(bits) == 64 else 32), join, walk, types)
     return first._replace(then=then, scratch=first.units * (group.channels or 1))
 
 

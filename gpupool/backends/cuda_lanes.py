@@ -33,17 +33,6 @@ def channels_of(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> in
     return channels
 
 
-def constants_of(op: Any, g: Geometry, places: Any, channels: int, types: tuple[Any, ...]) -> tuple:
-    """What the kernels are bound to beside what `plane` is."""
-    store = 1
-    if g.inner.ys == 1:
-        store = widest(places.y, op.y_dtype.itemsize, channels, steps(g, "ys", "outer", "outer2"))
-    return (
-        ("CHANNELS", channels), ("STORE", store), ("LOADED", 8 * channels),
-        ("FLAT", g.d.n * g.h.n == 1), ("OUT", np.dtype(op.y_type).type),
-    )  # fmt: skip
-
-
 def group_of(taps: int, units: int, lanes: int, width: int) -> tuple[int, int]:
     """Threads for one vector of outputs, a power of two, and vectors of one block.
 

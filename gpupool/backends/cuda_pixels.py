@@ -45,10 +45,11 @@ def choose_pixels(op: Any, g: Geometry, places: Any) -> Choice | None:
         store = widest(places.y, op.y_dtype.itemsize, tw * channels, steps(g, "ys", "outer", "outer2", "d", "h"))
         while tw * channels % store:
             store //= 2
+    lead = min(g.w.before * channels % vector, columns)
     check_w, check_h = leaves(g.w, tiles_w * tw), leaves(g.h, tiles_h * th)
     own = (
         ("TH", th), ("TW", tw), ("CHANNELS", channels), ("NUMBERS", tw * channels), ("TILE", th * tw * channels),
-        ("VECTOR", vector), ("STORE", store), ("COLUMNS", columns), ("LEAD", min(g.w.before * channels % vector, columns)),
+        ("VECTOR", vector), ("STORE", store), ("COLUMNS", columns), ("LEAD", lead),
         ("ROWS", (th - 1) * g.h.s + g.h.k), ("CHECK_W", check_w), ("CHECK_H", check_h),
     )  # fmt: skip
     edges = ("w" if check_w else "") + ("h" if check_h else "")

@@ -9,16 +9,16 @@ from __future__ import annotations
 from numba import cuda
 
 from ..point import combine, decode, encode, finish, seed
-from .memory import index, load_vector, number, store_vector, unsigned
+from .memory import index, load_vector, number, unsigned
 from .operators import keep_one as keep
 from .operators import kept_one as kept
 from .point import RED, X_CODEC, Y_CODEC
 from .walk import place
 
 # Bound for each kernel:
-UNITS = SLOTS = CHANNELS = VECTOR = BLOCK = BLOCK1 = STORE = LOADED = 1
+UNITS = SLOTS = CHANNELS = VECTOR = BLOCK = BLOCK1 = LOADED = 1
 FLAT = False  # whether pixels are one axis in memory
-ACC0 = ACC1 = OUT = None  # NumPy types of the accumulator's parts, and of what is stored
+ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
 
 
 def pixel(g, t):
@@ -122,16 +122,19 @@ def plane_last(x, y, g, walk, count):
         reduced(a0, a1, x, o1 * g.outer.xs + o2 * g.outer2.xs + c * CHANNELS * g.inner.xs, g, t, taps)
     tree(s0, s1, a0, a1, inside, tid, slot, (taps + VECTOR - 1) // VECTOR)
     if inside and slot == 0:
-        out = cuda.local.array(CHANNELS, OUT)
         for e in range(CHANNELS):
-            out[e] = encode(Y_CODEC, finish(RED, kept(a0, a1, e), number(g.divisor)))
-        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * CHANNELS * g.inner.ys
-        if STORE > 1:
-            for e in range(CHANNELS // STORE):
-                store_vector(y, at_y + e * STORE, out, e * STORE, STORE)
-        else:
-            for e in range(CHANNELS):
-                y[at_y + e * g.inner.ys] = out[e]
+            keep(s0, s1, unsigned(tid + e * (SLOTS * UNITS)), kept(a0, a1, e))
+    cuda.syncthreads()
+    j = tid
+    while j < UNITS * CHANNELS:  # results side by side; a thread that finished all of its channels took 109 registers
+        unit = j // CHANNELS
+        e, i = j - unit * CHANNELS, index(cuda.blockIdx.x) * UNITS + unit
+        if i < count:
+            c, _, _, _, o2, o1 = place(walk, i)
+            acc = kept(s0, s1, unsigned(unit + e * (SLOTS * UNITS)))
+            at_y = o1 * g.outer.ys + o2 * g.outer2.ys + (c * CHANNELS + e) * g.inner.ys
+            y[at_y] = encode(Y_CODEC, finish(RED, acc, number(g.divisor)))
+        j = j + SLOTS * UNITS
 
 
 def plane_last_parts(x, part0, part1, g, walk, count):

@@ -72,7 +72,7 @@ ROWS = [
     ("max_pool3d", (5, 5, 4, 8), "float16",
      {"kernel_size": 3, "stride": 2, "padding": 1, "data_format": LAST}, 0, 0, "last_k3x3x3s2x2x2_v8_edges_max_f16"),
     ("avg_pool2d", (5, 3, 16), "uint8",
-     {"kernel_size": 3, "stride": 2, "padding": 1, "data_format": LAST}, 0, 0, "last_k3x3s2x2_t2x1_v8_edges_mean"),
+     {"kernel_size": 3, "stride": 2, "padding": 1, "data_format": LAST}, 0, 0, "last_k3x3s2x2_v8_edges_mean_int16"),
     # channels last
     ("max_pool2d", (4, 4, 8), "float32", {"kernel_size": 2, "data_format": LAST}, 0, 0, "last_k2x2s2x2_v4_max"),
     ("avg_pool2d", (4, 4, 8), "float32", {"kernel_size": 2, "data_format": LAST}, 0, 0, "last_k2x2s2x2_v4_mean"),
