@@ -53,6 +53,7 @@ class Case(NamedTuple):
 
 
 NHWC = (32, 112, 112, 64)
+IMAGE = (1, 2160, 3840, 3)
 WHOLE = (64, 256, 56, 56)
 ODD = (32, 64, 113, 113)
 ALL_TYPES = (
@@ -116,7 +117,28 @@ def _cases() -> tuple[Case, ...]:
         Case("avg", 2, 2, dtype="int64", out_dtype="int64"),
         Case("avg", 2, 2, 0, "int64", "channels_last", NHWC),
     ]
-    return tuple(rows)
+    return (*rows, *_last())
+
+
+def _last() -> list[Case]:
+    """Channels last: strips of outputs, positions, images with few channels, whole planes."""
+    last: dict[str, Any] = {"layout": "channels_last"}
+    rows = []
+    for shape, window, indices in product(((32, 28, 28, 192), (16, 20, 20, 256)), (3, 5), (False, True)):
+        rows.append(Case("max", window, 1, window // 2, shape=shape, indices=indices, **last))
+    for t in ("float32", "float16", "uint8"):
+        rows += [Case("max", 2, 2, 0, t, shape=NHWC, indices=i, **last) for i in (True, "offsets")]
+        rows += [
+            Case(op, k, s, p, t, shape=IMAGE, **last) for op in ("max", "avg") for k, s, p in ((2, 2, 0), (3, 1, 1))
+        ]
+    rows += [Case(op, 3, 2, 1, shape=NHWC, indices=True, **last) for op in ("max", "min")]
+    rows += [Case("max", (3, 3, 3), (2, 2, 2), 1, shape=(2, 32, 64, 64, 32), indices=True, **last)]
+    rows += [Case("avg", 3, 1, 1, shape=(8, 35, 35, 128), **last)]
+    rows += [Case("avg", 2, 2, 0, "uint8", shape=IMAGE, out_dtype="uint8", **last)]
+    for op, t in product(("avg", "max"), ("float32", "float16", "uint8", "float64")):
+        rows.append(Case(op, None, None, 0, t, shape=(32, 56, 56, 512), **last))
+    rows += [Case("avg", None, None, shape=shape, **last) for shape in ((64, 7, 7, 2048), IMAGE, (1, 4096, 4096, 8))]
+    return [*rows, Case("avg", None, None, 0, shape=(64, 56, 56, 256), nan_policy="omit", **last)]
 
 
 def _offsets() -> list[Case]:
@@ -205,8 +227,16 @@ BUDGETS = (
     Budget(Case("max", 2, 2, 0, "float16", "channels_last", NHWC), 25),
     Budget(Case("max", 2, 2, 0, "uint8", "channels_last", NHWC), 16),
     Budget(Case("avg", 2, 2, 0, "float32", "channels_last", NHWC), 26),
-    Budget(Case("max", 3, 2, 1, "float32", "channels_last", NHWC), 72),
-    Budget(Case("max", 3, 2, 1, "float16", "channels_last", NHWC), 64),
+    Budget(Case("max", 3, 2, 1, "float32", "channels_last", NHWC), 41),
+    Budget(Case("max", 3, 2, 1, "float16", "channels_last", NHWC), 40),
+    Budget(Case("max", 3, 1, 1, "float32", "channels_last", (32, 28, 28, 192)), 20),
+    Budget(Case("max", 5, 1, 2, "float32", "channels_last", (16, 20, 20, 256)), 33),
+    Budget(Case("max", 2, 2, 0, "float32", "channels_last", NHWC, indices=True), 60, 64),
+    Budget(Case("max", 3, 2, 1, "float32", "channels_last", NHWC, indices=True), 78, 64),
+    Budget(Case("max", 3, 1, 1, "float32", "channels_last", (32, 28, 28, 192), indices=True), 38, 64),
+    Budget(Case("max", 2, 2, 0, "uint8", "channels_last", IMAGE), 15),
+    Budget(Case("avg", 2, 2, 0, "uint8", "channels_last", IMAGE, "uint8"), 21),
+    Budget(Case("max", 2, 2, 0, "float32", "channels_last", IMAGE), 21),
 )
 
 
@@ -257,13 +287,11 @@ def outputs_per_thread(launch: Launch) -> float:
     """Outputs that one thread computes; a fraction where several threads share one."""
     constants = dict(launch.kernel.constants)
     name = launch.kernel.engine.__name__
-    if name.startswith("tile"):
+    if name.startswith(("tile", "last", "pixels")):
         return constants["TILE"]
-    if name == "last":
-        return constants["VECTOR"]
     if name in ("large", "planes"):
         return outputs(launch.geometry) / (launch.grid * launch.block)
-    return 1 / constants["SLOTS"] if name.startswith("plane") else 1
+    return constants.get("CHANNELS", 1) / constants["SLOTS"] if name.startswith("plane") else 1
 
 
 def executed(launch: Launch, m: Machine) -> int:
@@ -278,7 +306,7 @@ def executed(launch: Launch, m: Machine) -> int:
     rounds = 1
     if launch.kernel.engine.__name__.startswith("tile"):
         rounds = constants["KD"]
-    elif launch.kernel.engine.__name__ == "last":
+    elif launch.kernel.engine.__name__.startswith("last"):
         rounds = constants["KD"] * constants["KH"] - 1  # the first row is outside the loop
     return m.instructions + (rounds - 1) * sum(m.loops)
 

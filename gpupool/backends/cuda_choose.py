@@ -4,8 +4,10 @@
 | --- | --- |
 | planes | one window takes in each whole plane, these are small and lie one after another: flat stretches of them |
 | plane | the same for other planes: a group of threads reduces each through shared memory |
+| plane_last, plane_last_parts | the same with channels last: vectors of channels |
 | plane_parts, plane_joined | the same for a few large planes: several blocks reduce each, a second launch joins them |
-| last | small constant windows, channels last: vectors of channels |
+| last, last_indices | small constant windows, channels last: vectors of channels |
+| pixels | the same with few channels, as in images: some pixels with all their channels |
 | tile | small constant windows, rows contiguous: a tile of outputs a thread, vector loads where rows are aligned |
 | large | larger and dilated windows, where that takes fewer instructions: a tile of outputs a block, shared memory |
 | point | everything else: any window, dilation, strides, positions |
@@ -18,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda_large, cuda_planes, cuda_tiles
+from gpupool.backends import cuda_lanes, cuda_large, cuda_last, cuda_pixels, cuda_planes, cuda_tiles
 from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
 from gpupool.kernels.codecs import Plain
@@ -26,6 +28,7 @@ from gpupool.kernels.cuda.compile import Kernel
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.plane import plane, plane_joined, plane_parts
+from gpupool.kernels.cuda.plane_last import plane_last, plane_last_parts
 from gpupool.kernels.cuda.point import point, point_indices, point_positions, point_select
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import selects, unordered
@@ -241,7 +244,7 @@ def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> La
     """A kernel with the window as constants, if there is one for it."""
     if index_bits(g, op.rule) != 32:
         return None
-    choice = None if op.indices else cuda_tiles.choose_last(op, g, places)
+    choice = cuda_pixels.choose_pixels(op, g, places) or cuda_last.choose_last(op, g, places)
     choice = choice or cuda_tiles.choose_tile(op, g, places)
     if choice is None:
         return None
@@ -302,14 +305,16 @@ def _planes(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Laun
     team, size = _team(op, g, places, types)
     if bits == 64 or size < taps:
         return _in_parts(op, g, (bits, offset_bits), team, size, types)
-    walk = Walk(cut(g.inner.n), cut(1), cut(1), cut(1), cut(g.outer2.n))
-    return _plane(op, plane, g, (bits, offset_bits), team, walk, types)
+    walk = Walk(cut(g.inner.n // (team.channels or 1)), cut(1), cut(1), cut(1), cut(g.outer2.n))
+    return _plane(op, plane_last if team.channels else plane, g, (bits, offset_bits), team, walk, types)
 
 
 def _team(op: Operator, g: Geometry, places: Places, types: tuple[Any, ...]) -> tuple[Group, int]:
     """The threads that reduce a plane, and how many of its elements they reduce together: all, or a part."""
     taps, units, item = g.d.n * g.h.n * g.w.n, g.outer.n * g.outer2.n * g.inner.n, op.x_dtype.itemsize
-    lanes = g.inner.n if g.inner.n > 1 and abs(g.w.xs) != 1 else 0
+    lanes = cuda_lanes.lanes_of(g)
+    channels = cuda_lanes.channels_of(op, g, places, types) if lanes else 0
+    lanes, units = lanes // (channels or 1), units // (channels or 1)
     vector = wide = 1
     if g.d.n * g.h.n == 1 and g.w.xs == 1:
         wide = cuda_tiles.widest(places.x, item, taps, cuda_tiles.steps(g, "xs", "outer", "outer2", "inner"))
@@ -317,36 +322,43 @@ def _team(op: Operator, g: Geometry, places: Places, types: tuple[Any, ...]) -> 
     while vector * 2 * item <= 16 and (vector * 2 <= wide or not free) and taps % (vector * 2) == 0:
         vector *= 2
     if free:
-        slots, per_block = group(taps, vector, units, lanes)
+        slots, per_block = (
+            cuda_lanes.group_of(taps, units, lanes, channels * item) if lanes else group(taps, vector, units)
+        )
         size = part_size(taps, -(-units // per_block), slots * vector)
     else:  # by the plane's size alone, so that no memory layout changes a bit
         slots = 8 if SIMULATED else 32 if taps <= 2048 else 256
         per_block = min(lanes or THREADS // slots, 2 * THREADS // slots, 2 if SIMULATED else WARP)
         size = taps if taps < 2 * PART else whole(PART, slots * vector)
-    return Group(slots, per_block, vector, vector > 1 and vector <= wide, lanes > 0), size
+    return Group(slots, per_block, vector, vector > 1 and vector <= wide, channels), size
 
 
 class Group(NamedTuple):
-    """The threads of a block that reduces planes: `slots` for each of `units` results, neighbours first with lanes."""
+    """The threads of a block that reduces planes: `slots` for each of `units` results, or vectors of `channels`."""
 
     slots: int
     units: int
     vector: int
     wide: bool  # vectors are loaded at once
-    lanes: bool
+    channels: int = 0  # with channels last: those of one thread, the units along the lanes
 
 
 def _plane(
     op: Operator, engine: Any, g: Geometry, bits: tuple[int, int], group: Group, walk: Walk, types: tuple[Any, ...]
 ) -> Launch:
     """One launch of a kernel that reduces in groups of threads."""
-    units, threads = g.outer.n * g.outer2.n * g.inner.n * walk.w.n, group.slots * group.units
-    constants = (
-        ("UNITS", group.units), ("SLOTS", group.slots), ("VECTOR", group.vector), ("BLOCK", threads),
-        ("BLOCK1", threads if len(types) == 2 else 1), ("LANES", group.lanes), ("WIDE", group.wide),
-        ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)), *walk_flags(walk),
+    channels, threads = group.channels or 1, group.slots * group.units
+    units, cells = g.outer.n * g.outer2.n * (g.inner.n // channels) * walk.w.n, threads * channels
+    constants: tuple[tuple[str, Any], ...] = (
+        ("UNITS", group.units), ("SLOTS", group.slots), ("VECTOR", group.vector), ("BLOCK", cells),
+        ("BLOCK1", cells if len(types) == 2 else 1), ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)),
+        *walk_flags(walk),
     )  # fmt: skip
-    label = f"{group.slots}x{group.units}" + ("_last" if group.lanes else f"_v{group.vector if group.wide else 1}")
+    label = f"{group.slots}x{group.units}_v{group.channels or (group.vector if group.wide else 1)}"
+    if group.channels:
+        constants += (("CHANNELS", channels), ("LOADED", 8 * channels), ("FLAT", g.d.n * g.h.n == 1))
+    else:
+        constants += (("WIDE", group.wide),)
     label += f"_by{group.vector}" if group.vector > 1 and not group.wide else ""
     kernel = dataclasses.replace(_kernel(op, engine, *bits, constants, label), threads=threads)
     return Launch(kernel, -(-units // group.units), threads, g, walk, units, 0, 0)
@@ -357,17 +369,18 @@ def _in_parts(
 ) -> Launch:
     """Two launches: each part of each plane to an accumulator, then each plane's accumulators to its result."""
     count = -(-(g.d.n * g.h.n * g.w.n) // size)
-    walk = Walk(cut(g.inner.n), cut(count, size), cut(1), cut(1), cut(g.outer2.n))
-    first = _plane(op, plane_parts, g, bits, group, walk, types)
+    walk = Walk(cut(g.inner.n // (group.channels or 1)), cut(count, size), cut(1), cut(1), cut(g.outer2.n))
+    first = _plane(op, plane_last_parts if group.channels else plane_parts, g, bits, group, walk, types)
     c = g.inner.n
     joined = g._replace(
         outer=g.outer._replace(xs=g.outer2.n * count * c), outer2=g.outer2._replace(xs=count * c),
         inner=g.inner._replace(xs=1), d=g.d._replace(n=1), h=g.h._replace(n=1), w=g.w._replace(n=count, xs=c),
     )  # fmt: skip
-    walk = walk._replace(w=cut(1))
-    join = Group(4, 2, 1, False, False) if SIMULATED else Group(WARP, THREADS // WARP, 1, False, False)
+    walk = walk._replace(c=cut(c), w=cut(1))
+    slots = 4 if SIMULATED else WARP if count <= 4 * WARP else THREADS  # a slot's loads wait for each other
+    join = Group(slots, 2 if SIMULATED else THREADS // slots, 1, False)
     then = _plane(op, plane_joined, joined, (32, 64 if max(bits) == 64 else 32), join, walk, types)
-    return first._replace(then=then, scratch=first.units)
+    return first._replace(then=then, scratch=first.units * (group.channels or 1))
 
 
 def part_size(taps: int, blocks: int, unit: int) -> int:
@@ -395,14 +408,10 @@ def merged(axes: tuple[Axis, Axis, Axis]) -> tuple[Axis, Axis, Axis]:
     return d, h, w
 
 
-def group(taps: int, vector: int, units: int, lanes: int) -> tuple[int, int]:
-    """Threads for one output, a power of two, and outputs of one block; `lanes` neighbours in memory, if not 0."""
+def group(taps: int, vector: int, units: int) -> tuple[int, int]:
+    """Threads for one output, a power of two, and outputs of one block."""
     if SIMULATED:
-        return (4, min(lanes, 4)) if lanes else ((8, 2) if taps < 32 * vector else (16, 1))
-    if lanes >= WARP:  # a warp of neighbours; few outputs get more threads each
-        return (32, WARP) if units < 2**14 and taps > 2**12 else (8, WARP)
-    if lanes:  # one pixel's channels after another, without gaps
-        return 1 << ((THREADS // lanes).bit_length() - 1), lanes
+        return (8, 2) if taps < 32 * vector else (16, 1)
     if taps <= 1024 * vector:
         return 32, 8
     # Few planes that are too small for parts: a block is all that a plane gets, so it is as large as a block may be.

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.kernels.cuda.last import last
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.tile import tile
@@ -132,28 +131,6 @@ def steps(g: Geometry, side: str, *names: str) -> tuple[int, ...]:
         if entries > 1:
             found.append(getattr(a, side))
     return tuple(found)
-
-
-def choose_last(op: Any, g: Geometry, places: Any) -> Choice | None:
-    """Channels last: vectors of channels, where there are enough of them to be worth it."""
-    if g.inner.n < 2 or (g.inner.xs, g.inner.ys) != (1, 1) or not constant_window(g):
-        return None
-    x_item, y_item = op.x_dtype.itemsize, op.y_dtype.itemsize
-    vector = widest(places.x, x_item, g.inner.n, steps(g, "xs", "outer", "outer2", "d", "h", "w"))
-    while g.inner.n % vector:
-        vector //= 2
-    check = any(leaves(a, a.out) for a in (g.d, g.h, g.w))
-    while check and vector * y_item > 2 * WIDEST:
-        vector //= 2  # 16 means of bytes at the edge took 172 registers
-    store = widest(places.y, y_item, vector, steps(g, "ys", "outer", "outer2", "d", "h", "w"))
-    constants = common_constants(op, g)
-    if vector * x_item < 4 or constants is None:
-        return None
-    walk = Walk(cut(g.inner.n // vector), cut(g.w.out), cut(g.h.out), cut(g.d.out), cut(g.outer2.n))
-    units = g.outer.n * g.outer2.n * g.d.out * g.h.out * g.w.out * (g.inner.n // vector)
-    own = (("VECTOR", vector), ("STORE", store), ("CHECK", check), ("LOADED", vector * g.w.k))
-    label = f"{window_label(g)}_v{vector}" + ("_edges" if check else "")
-    return Choice(last, constants + own, label, walk, units, g)
 
 
 def rearranged(g: Geometry) -> Geometry:

@@ -1,9 +1,8 @@
 """Whole planes: one output from all elements of its plane, by a group of threads and a tree in shared memory.
 
 A block takes UNITS outputs with SLOTS threads each; a thread takes every SLOTS-th group of VECTOR elements, by one load
-where they lie side by side (WIDE). With LANES the units are neighbours in memory (channels last) and lie along the
-lanes, otherwise the slots do. The order of the elements is another than in a window, so operators come in their
-any-order form; it is the same in every run.
+where they lie side by side (WIDE). The order of the elements is another than in a window, so operators come in their
+any-order form; it is the same in every run, and that of `plane_last`.
 
 A few large planes are cut into parts, so that they occupy the whole GPU: `plane_parts` leaves an accumulator for each
 part of each plane in memory, `plane_joined` joins the parts of each plane, always in the same order.
@@ -22,7 +21,7 @@ from .walk import place
 
 # Bound for each kernel:
 UNITS = SLOTS = VECTOR = BLOCK = BLOCK1 = 1
-LANES = WIDE = False
+WIDE = False
 ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
 
 
@@ -90,7 +89,7 @@ def tree(s0, s1, inside, at, slot, busy):
 def own_unit():
     """The thread's place in its block: (number of the unit in the whole grid, slot, cell in shared memory)."""
     tid = index(cuda.threadIdx.x)
-    unit, slot = (tid % UNITS, tid // UNITS) if LANES else (tid // SLOTS, tid % SLOTS)
+    unit, slot = tid // SLOTS, tid % SLOTS
     return index(cuda.blockIdx.x) * UNITS + unit, slot, unit * SLOTS + slot
 
 

@@ -1,0 +1,55 @@
+"""Channels last for maxima with positions: an accumulator is an element and its number, a flat index or a tap's number.
+
+Taps outside the input are the nearest ones inside, with their own numbers, so nothing is special about edges.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import cuda
+
+from ..point import encode
+from ..window import first_tap
+from .last import add_rows
+from .memory import index, number, store_vector
+from .operators import kept_two as kept
+from .point import Y_CODEC
+from .walk import place
+
+# Bound for each kernel, with those of `last`:
+KW = SH = SW = TH = TW = VECTOR = STORE = STORE_WHERE = LOADED = TILE = 1
+OFFSETS = False
+ACC0 = ACC1 = OUT = None
+INDEX = np.int64
+
+
+def last_indices(x, y, where, g, walk, count):
+    """One thread's channels of its outputs; both outputs have one layout."""
+    i = index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if i < count:
+        a0, a1 = cuda.local.array(TILE, ACC0), cuda.local.array(TILE, ACC1)
+        v0, v1 = cuda.local.array(LOADED, ACC0), cuda.local.array(LOADED, ACC1)
+        c, q, p, od, o2, o1 = place(walk, i)
+        oh, ow = p * TH, q * TW
+        plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * VECTOR
+        starts = first_tap(od, g.d.s, g.d.before), first_tap(oh, SH, g.h.before), first_tap(ow, SW, g.w.before)
+        add_rows(a0, a1, v0, v1, x, plane, g, starts)
+        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * VECTOR + od * g.d.ys
+        values, places = cuda.local.array(VECTOR, OUT), cuda.local.array(VECTOR, INDEX)
+        for r in range(TH):
+            for t in range(TW):
+                if TH * TW == 1 or (oh + r < g.h.out and ow + t < g.w.out):
+                    for e in range(VECTOR):
+                        value, code = kept(a0, a1, (r * TW + t) * VECTOR + e)
+                        values[e] = encode(Y_CODEC, value)
+                        # Taps are numbered as in the tile's first window, whose rows are KW apart.
+                        places[e] = number(index(code) - (r * SH * KW + t * SW) if OFFSETS else index(code))
+                    store_both(y, where, at_y + (oh + r) * g.h.ys + (ow + t) * g.w.ys, values, places)
+
+
+def store_both(y, where, at, values, places):
+    """One output's channels."""
+    for e in range(VECTOR // STORE):
+        store_vector(y, at + e * STORE, values, e * STORE, STORE)
+    for e in range(VECTOR // STORE_WHERE):
+        store_vector(where, at + e * STORE_WHERE, places, e * STORE_WHERE, STORE_WHERE)
