@@ -69,13 +69,15 @@ def resources(cubin: bytes, kernel: str) -> tuple[int, int]:
     """Registers and bytes of local memory of a kernel, from the file itself: no tool is needed."""
     about = attributes(sections(cubin)[".nv.info"][1])
 
-    def total(wanted: int) -> int:
-        values = [struct.unpack("<II", v)[1] for code, v in about if code == wanted]
-        if not values:
+    def values(wanted: int) -> list[int]:
+        found = [struct.unpack("<II", v)[1] for code, v in about if code == wanted]
+        if not found:
             raise RuntimeError(f"{kernel}: attribute {wanted:#x} is missing from the cubin")
-        return sum(values)
+        return found
 
-    return total(EIATTR_REGISTERS), total(EIATTR_FRAME_SIZE)
+    # A kernel that divides calls functions of the linker's, which have entries of their own: they use the kernel's
+    # registers, and their stack lies beyond its own.
+    return max(values(EIATTR_REGISTERS)), sum(values(EIATTR_FRAME_SIZE))
 
 
 def parameters(cubin: bytes, kernel: str) -> list[int]:
