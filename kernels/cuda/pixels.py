@@ -10,7 +10,7 @@ from __future__ import annotations
 from numba import cuda
 
 from ..point import combine, encode, finish
-from ..window import first_tap
+from ..window import first_tap, greater, lesser
 from .memory import index, store_vector
 from .operators import keep_one as keep
 from .operators import kept_one as kept
@@ -21,16 +21,19 @@ from .walk import place
 # Bound for each kernel, with those of `tile.load_row`:
 KH = KW = SH = SW = TH = TW = CHANNELS = NUMBERS = STORE = COLUMNS = TILE = ROWS = 1
 CHECK_H = False
-ACC0 = ACC1 = OUT = None
+NEUTRAL = ACC0 = ACC1 = OUT = None
 
 
-def add_row(a0, a1, v0, v1, r):
+def add_row(a0, a1, v0, v1, r, there):
     """Reduce row r of the tile along each window, and combine it with the outputs that it belongs to."""
     for u in range(NUMBERS):
         first = u // CHANNELS * (SW * CHANNELS) + u % CHANNELS
         acc = kept(v0, v1, first)
         for j in range(1, KW):
             acc = combine(RED, acc, kept(v0, v1, first + j * CHANNELS))
+        if CHECK_H:
+            keep(v0, v1, first, acc if there else NEUTRAL)
+            acc = kept(v0, v1, first)
         for p in range(TH):
             i = p * NUMBERS + u
             if r == p * SH:
@@ -40,11 +43,13 @@ def add_row(a0, a1, v0, v1, r):
 
 
 def step(a0, a1, v0, v1, x, plane, g, start_h, start_w, r):
-    """Row r of the tile. Outside the input it is neutral, not left out: no branch holds up the loads."""
-    h = start_h + r
-    there = not CHECK_H or (h >= 0 and h < g.h.n)
-    load_row(v0, v1, x, plane + h * g.h.xs, start_w * CHANNELS, g.w.n * CHANNELS, there, 0)
-    add_row(a0, a1, v0, v1, r)
+    """Row r of the tile. Outside the input it is neutral, and the nearest row is loaded in its place, as in `tile`."""
+    h, there = start_h + r, True
+    if CHECK_H:
+        there = h >= 0 and h < g.h.n
+        h = greater(lesser(h, g.h.n - 1), index(0))
+    load_row(v0, v1, x, plane + h * g.h.xs, start_w * CHANNELS, g.w.n * CHANNELS, 0)
+    add_row(a0, a1, v0, v1, r, there)
 
 
 def store_row(y, at, g, od, oh, ow, a0, a1, p):
