@@ -17,7 +17,7 @@ import numpy as np
 from ..codecs import Plain
 from ..point import combine, decode, encode, finish, seed
 from .jit import c_function, fetch, fetch_alone, pointer, put
-from .memory import LINE, full_width, prefetch
+from .memory import ask, full_width
 
 MOST_TAPS = 8  # of one pass
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
@@ -147,8 +147,7 @@ def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
                 dst = pointer(write + r * p[2] + q * p[6], dst_type)
                 counts = pointer(record + p[16] + r * p[3] + q * p[7], INT32)
                 if loads:
-                    for line in range(p[17], p[17] + p[18], LINE):
-                        prefetch(read + r * p[1] + q * p[5] + line)
+                    ask(read + r * p[1] + q * p[5] + p[17], p[18])
                 for i in range(n):
                     for c in range(chans):
                         at = i * s + c
@@ -193,8 +192,7 @@ def listed_function(types: Types, taps: int, flat: bool, dense: bool) -> int:
         table = pointer(record + p[16], INT32)
         for q in range(p[4]):
             line = x + p[13] + q * p[5]
-            for ask in range(p[17], p[17] + p[18], LINE):
-                prefetch(line + ask)
+            ask(line + p[17], p[18])
             src, dst = pointer(line, src_type), pointer(buffers + p[14] + q * p[6], acc_type)
             if flat and known > 0:
                 for j in range(n):
