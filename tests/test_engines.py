@@ -270,7 +270,7 @@ def test_results_past_the_caches(monkeypatch, function, shape, window, arguments
 
 def streamed(call):
     """The passes of a call that write past the caches."""
-    from gpupool.kernels.cpu.memory import stream_function
+    from gpupool.kernels.cpu.passes import stream_function
 
     address = stream_function()
     return [word for stage in call.stages for word in stage[5] if word == address]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpupool.kernels.cpu.memory import AHEAD, stream_function
+from gpupool.kernels.cpu.memory import AHEAD
 from gpupool.kernels.cpu.passes import (
     Kind,
     Record,
@@ -15,6 +15,7 @@ from gpupool.kernels.cpu.passes import (
     fill_function,
     listed_function,
     pass_function,
+    stream_function,
     zero_function,
 )
 from gpupool.kernels.cpu.program import HEAD, Head

@@ -24,7 +24,7 @@ from .cpu_reduction import Emit
 
 BLOCK = MOST_TAPS**3
 PART = BLOCK * BLOCK  # positions of a unit
-# Whole planes take so little work that the processor's own requests are close behind: 2.8 ms instead of 4.3 for the mean
+# Whole planes take so little work that the processor's own requests are close behind: 2.8 ms instead of 4.3 for means
 # of 7x7 planes.
 SOON = AHEAD // 2
 CHUNK_ELEMENTS = 1 << 15  # elements whose first lanes fill the buffer: 4096 accumulators

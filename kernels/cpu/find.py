@@ -14,7 +14,7 @@ import numpy as np
 from ..point import span
 from ..window import Axis, greater, lesser
 from .find_lines import WHOLE
-from .jit import called, invoke, kernel, pointer
+from .jit import called, invoke, kernel, pointer, unpacked
 
 INT64 = np.dtype(np.int64)
 
@@ -70,17 +70,6 @@ class Finding(NamedTuple):
 FINDING = len(Finding._fields)
 
 
-@called
-def unpack_finding(address):
-    """The Finding at this address."""
-    p = pointer(address, INT64)
-    return Finding(
-        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15], p[16],
-        p[17], p[18], p[19], p[20], p[21], p[22], p[23], p[24], p[25], p[26], p[27], p[28], p[29], p[30], p[31], p[32],
-        p[33], p[34], p[35], p[36], p[37], p[38], p[39], p[40], p[41], p[42],
-    )  # fmt: skip
-
-
 @kernel
 def fill_spans(n, out, k, s, d, before, to, rule):
     """The table of one axis."""
@@ -99,7 +88,7 @@ def whole(lanes):
 @called
 def scratch_size(packed):
     """Bytes that a band needs: four pairs of buffers, the copied lines and a table of rows."""
-    q = unpack_finding(packed)
+    q = unpacked(packed, Finding)
     lanes = (q.kd * q.lines + q.band) * q.pitch + WHOLE
     lines = q.kd * q.lines * (q.w * q.inner + WHOLE * q.sw) * q.x_item if q.gathers == 1 else 0
     return 2 * lanes * (q.best_item + 4) + lines + 16 * (q.kd * q.kh + q.rows) + 1024
@@ -108,7 +97,7 @@ def scratch_size(packed):
 @called
 def buffers_at(packed, store):
     """Where the pairs (best, taken) of lines lie, twice, those of windows, twice, then the table and copied lines."""
-    q = unpack_finding(packed)
+    q = unpacked(packed, Finding)
     lines, windows = q.kd * q.lines * q.pitch + WHOLE, q.band * q.pitch + WHOLE
     at = (store + 63) // 64 * 64
     sizes = (lines * q.best_item + 63) // 64 * 64, lines * 4 // 64 * 64 + 64
@@ -125,7 +114,7 @@ def buffers_at(packed, store):
 @called
 def find_across(packed, at, rows, below, safe, to_best, to_taken, other_best, other_taken):
     """The lines' own results for all windows; the address of the elements and that of the taps."""
-    q = unpack_finding(packed)
+    q = unpacked(packed, Finding)
     many, width = q.beyond - q.inside, q.inner
     if q.inner == 1 or q.sw == 1:
         many, width = lesser(many, 1), (q.beyond - q.inside) * q.inner
@@ -158,7 +147,7 @@ def find_across(packed, at, rows, below, safe, to_best, to_taken, other_best, ot
 @called
 def find_down(packed, od, oh, rows, low, from_best, from_taken, buffers, out):
     """The choice of `rows` rows of windows from `oh` on, which have the same taps, into rows `out` of the result."""
-    q = unpack_finding(packed)
+    q = unpacked(packed, Finding)
     table = pointer(buffers[8], INT64)
     spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
     start_h, h0, h1 = spans_h[3 * oh], spans_h[3 * oh + 1], spans_h[3 * oh + 2]
@@ -194,7 +183,7 @@ def find_band(packed, plane, high, od, oh, stop, buffers):
 
     `plane` is the address of the plane's first element; from there x has `high` elements.
     """
-    q = unpack_finding(packed)
+    q = unpacked(packed, Finding)
     spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
     d0, d1 = spans_d[3 * od + 1], spans_d[3 * od + 2]
     low = spans_h[3 * oh] + spans_h[3 * oh + 1] * q.dh

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..window import lesser
-from .find import FINDING, buffers_at, find_band, scratch_size, unpack_finding
-from .jit import called, invoke, kernel, pointer
+from .find import FINDING, Finding, buffers_at, find_band, scratch_size
+from .jit import called, invoke, kernel, pointer, unpacked
 
 INT64 = np.dtype(np.int64)
 
@@ -40,19 +40,9 @@ STORING = len(Storing._fields)
 
 
 @called
-def unpack_storing(address):
-    """The Storing at this address."""
-    p = pointer(address, INT64)
-    return Storing(
-        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15],
-        p[16], p[17],
-    )  # fmt: skip
-
-
-@called
 def store_rows(packed, rows, first, buffers, base, y, where):
     """Rows of windows that are `first` and following in the buffers; `base` is what the first adds to its indices."""
-    q, z = unpack_finding(packed), unpack_storing(packed + 8 * FINDING)
+    q, z = unpacked(packed, Finding), unpacked(packed + 8 * FINDING, Storing)
     lanes = first * q.pitch
     invoke(z.store, (
         packed + 8 * FINDING, buffers[4] + lanes * q.best_item, buffers[5] + lanes * 4, q.pitch, rows, q.ow, q.inner,
@@ -63,7 +53,7 @@ def store_rows(packed, rows, first, buffers, base, y, where):
 @kernel
 def find_units(x, y, where, packed, start, stop):
     """Units start .. stop - 1: bands of output rows. Knows no types: compiled once."""
-    q, z = unpack_finding(packed), unpack_storing(packed + 8 * FINDING)
+    q, z = unpacked(packed, Finding), unpacked(packed + 8 * FINDING, Storing)
     store = np.empty(scratch_size(packed), np.uint8)
     buffers = buffers_at(packed, np.int64(store.ctypes.data))
     bands = (q.oh + q.band - 1) // q.band

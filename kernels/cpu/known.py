@@ -5,7 +5,8 @@ from __future__ import annotations
 from numba.extending import overload
 
 from ..point import decode, divisor, reduce_window, share
-from .jit import kernel, pointer, unpack
+from ..window import Geometry
+from .jit import kernel, pointer, unpacked
 from .point import row_offsets
 
 
@@ -17,7 +18,12 @@ def _share(red, acc, count):
 @kernel
 def shares(g_at, x_at, out_at, packed, start, stop, g_type, x_type, acc_type, codecs, red, rule):
     """Output rows start .. stop - 1: each window's gradient by what its result was divided by, in one layout."""
-    grad, x, out, g = pointer(g_at, g_type), pointer(x_at, x_type), pointer(out_at, acc_type), unpack(packed)
+    grad, x, out, g = (
+        pointer(g_at, g_type),
+        pointer(x_at, x_type),
+        pointer(out_at, acc_type),
+        unpacked(packed, Geometry),
+    )
     for row in range(start, stop):
         at_x, at_y, od, oh = row_offsets(g, row)
         for ow in range(g.w.out):
