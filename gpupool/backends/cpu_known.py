@@ -36,13 +36,13 @@ def known_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
 
 def divide_engine(plan: JobPlan, form: Form) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
     """What divides each window's gradient by what its result was divided by, None for operators that do not."""
-    grad, x = plan.dtypes[:2]
-    request = divisors_request(plan.request, Operand(plan.forward.out_shape, grad), Operand(plan.forward.shape, x))
+    forward, g_dtype, x_dtype = plan.forward, plan.dtypes[0], plan.dtypes[1]
+    request = divisors_request(plan.request, Operand(forward.out_shape, g_dtype), Operand(forward.shape, x_dtype))
     if request is None:
         return None
     request = request._replace(keepdims=True)
     back = tuple(form.order.index(a) for a in range(len(form.order)))
-    constants = (payload(grad), accumulator(grad, x), input_codec(grad))
+    constants = (payload(g_dtype), accumulator(g_dtype, x_dtype), input_codec(g_dtype))
     code, windows = jit.compiled(divide_known, 4, constants), math.prod(form.y)
 
     def divide(grad: np.ndarray, x: np.ndarray) -> np.ndarray:

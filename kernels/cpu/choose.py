@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..window import lesser
-from .find import FINDING, Finding, buffers_at, find_band, scratch_size
+from .find import buffers_at, find_band, scratch_size
+from .find_lines import FINDING, Finding
 from .frame import Frame
 from .jit import called, invoke, kernel, pointer, unpacked
 from .scatter import reach

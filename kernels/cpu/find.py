@@ -7,67 +7,14 @@ and lines in their order, so the first of equal elements and the last NaN win as
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ..point import span
 from ..window import Axis, greater, lesser
-from .find_lines import WHOLE
+from .find_lines import WHOLE, Finding
 from .jit import called, invoke, kernel, pointer, unpacked
 
 INT64 = np.dtype(np.int64)
-
-
-class Finding(NamedTuple):
-    """The windows, what lies where in x (in elements), and the passes."""
-
-    od: int  # windows along each axis
-    oh: int
-    ow: int
-    inner: int
-    h: int  # elements along H and W
-    w: int
-    kd: int
-    kh: int
-    kw: int
-    sh: int
-    sw: int
-    dd: int
-    dh: int
-    dw: int
-    xd: int  # steps in x
-    xh: int
-    xw: int
-    xi: int
-    x_item: int  # bytes
-    best_item: int
-    inside: int  # windows inside .. beyond - 1 of a row have all their taps
-    beyond: int
-    inside_h: int  # and these rows of windows
-    beyond_h: int
-    gathers: int  # whether lines are copied first, because they are not dense
-    x_high: int  # elements of x from element (0, ..., 0) on
-    taps: int  # of one pass across
-    rows: int  # of one pass down
-    unit_h: int  # what a line, and a row of taps, adds to what is noted for a tap, and a tap itself
-    unit_d: int
-    unit_w: int
-    band: int  # output rows
-    lines: int  # of x that a band reads in one depth, at most
-    pitch: int  # lanes
-    spans_d: int  # addresses of tables: of each window its start, its first tap that is an element, and their end
-    spans_h: int
-    spans_w: int
-    across: int
-    across_more: int
-    across_any: int
-    down: int
-    down_more: int
-    gather: int
-
-
-FINDING = len(Finding._fields)
 
 
 @kernel

@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ..window import lesser
-from .find import FINDING, Finding, buffers_at, find_band, scratch_size
+from .find import buffers_at, find_band, scratch_size
+from .find_lines import FINDING, Finding, Storing
 from .jit import called, invoke, kernel, pointer, unpacked
 
 INT64 = np.dtype(np.int64)
-
-
-class Storing(NamedTuple):
-    """Where planes and results lie, in elements, and the pass that stores."""
-
-    groups: int  # of channels that are worked on together, and all channels, and their step in x
-    channels: int
-    xi: int
-    outer2: int
-    outer_x: int
-    outer_y: int
-    outer2_x: int
-    outer2_y: int
-    yd: int
-    yh: int
-    yw: int
-    yi: int
-    y_item: int
-    where_item: int
-    flat_d: int  # what a position along D and H adds to an index
-    flat_h: int
-    starts: int  # address of the windows' starts along W, as they enter an index
-    store: int
-
-
-STORING = len(Storing._fields)
 
 
 @called

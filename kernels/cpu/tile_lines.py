@@ -11,8 +11,6 @@ from ..point import combine, decode, encode, seed
 from .jit import called, fetch, pointer, put, put0, put1, put2, put3
 from .memory import AHEAD, ask, full_width
 
-INT32 = np.dtype(np.int32)
-
 called(share_of_norm)
 
 

@@ -14,8 +14,6 @@ import numpy as np
 from .jit import invoke, kernel, unpacked
 from .memory import LINE, settle, write_past
 
-INT64 = np.dtype(np.int64)
-
 
 class Tiles(NamedTuple):
     """The lengths of all arrays, how tiles lie in them, the sizes of things in bytes, and the passes."""
