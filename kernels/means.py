@@ -114,10 +114,6 @@ class MeanKnown(NamedTuple):
             return np.float64(np.nan)
         return acc[0] / np.float64(known_divisor(acc[1], count))
 
-    @staticmethod
-    def share(red, acc, count):
-        return known_divisor(acc[1], count)
-
 
 class MeanKnownOver(NamedTuple):
     """MeanKnown with a divisor of the user's, from which nothing is taken off."""
@@ -136,10 +132,6 @@ class MeanKnownOver(NamedTuple):
     @staticmethod
     def finish(red, acc, count):
         return acc[0] / np.float64(count) if acc[1] > 0 else np.float64(np.nan)
-
-    @staticmethod
-    def share(red, acc, count):
-        return np.int64(count) if acc[1] > 0 else np.int64(0)
 
 
 class KnownDivisor(NamedTuple):

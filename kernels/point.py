@@ -25,11 +25,6 @@ def finish(red, acc, count):
     return type(red).finish(red, acc, count)
 
 
-def share(red, acc, count):
-    """The reducer's share, where it has one."""
-    return type(red).share(red, acc, count)
-
-
 def select(x, codec, red, box):
     """The reducer's select, where it has one (see `ranks`)."""
     return type(red).select(x, codec, red, box)

@@ -6,10 +6,6 @@ A reducer is a NamedTuple class. Its fields, if any, are run-time parameters; it
     combine(red, a, b)     two accumulators, `a` of earlier elements than `b` -> one; associative up to rounding
     finish(red, acc, count)  accumulator and divisor -> what is stored
 
-and, where elements that are NaN are absent,
-
-    share(red, acc, count)   what a window's gradient is divided by; 0: nobody gets any (none: by nothing)
-
 and for the host only, each but the first with the default that is named here:
 
     accumulator(loaded)    the accumulator's dtype for elements of dtype `loaded`, None for a tuple

@@ -91,6 +91,30 @@ def test_bands(engines, op, dtype):
     assert tried > 150
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_divisors_without_nan(engines, dtype):
+    """What means that omit NaN were divided by, counted for their gradients: the same bits from every engine."""
+    rng = np.random.default_rng(17)
+    tried = 0
+    for trial in range(90):
+        axes = 1 + trial % 3
+        shape, window, arguments = random_call(rng, axes)
+        arguments |= {"nan_policy": "omit", "count_include_pad": bool(rng.random() < 0.5)}
+        arguments["divisor_override"] = int(rng.integers(1, 20)) if rng.random() < 0.3 else None
+        x = values(rng, shape, dtype)
+        x[rng.random(shape) < rng.choice([0.1, 0.7])] = np.nan
+        try:
+            y = getattr(gp, f"avg_pool{axes}d")(x, *window, **arguments)
+        except ValueError:  # a window larger than the axis, or without a real element
+            continue
+        grad = rng.standard_normal(y.shape).astype(y.dtype)
+        a, b = engines(getattr(gp, f"avg_pool{axes}d_backward"), grad, x, *window, **arguments)
+        same(a, b, True)
+        assert not a[np.isnan(x)].any()
+        tried += 1
+    assert tried > 50
+
+
 @pytest.mark.parametrize("op", ["max", "avg"])
 def test_uneven_windows(engines, op):
     """Windows that share axes with up to 30 positions each, one and two axes, longer results, several bands of rows."""
@@ -270,7 +294,7 @@ def test_results_past_the_caches(monkeypatch, function, shape, window, arguments
 
 def streamed(call):
     """The passes of a call that write past the caches."""
-    from gpupool.kernels.cpu.memory import stream_function
+    from gpupool.kernels.cpu.passes import stream_function
 
     address = stream_function()
     return [word for stage in call.stages for word in stage[5] if word == address]

@@ -8,9 +8,8 @@ import numpy as np
 
 from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu import jit
-from gpupool.kernels.cpu.find import Finding, fill_spans
-from gpupool.kernels.cpu.find_lines import WHOLE, finders, store_pass
-from gpupool.kernels.cpu.indices import Storing
+from gpupool.kernels.cpu.find import fill_spans
+from gpupool.kernels.cpu.find_lines import WHOLE, Finding, Storing, finders, store_pass
 from gpupool.kernels.window import SLIDING, Axis, Geometry, Sliding, extent
 
 MOST_TAPS = 8  # of one pass: more need more registers than there are

@@ -38,7 +38,6 @@ class Form(NamedTuple):
     order: tuple[int, ...]
     x: tuple[int, ...]
     y: tuple[int, ...]
-    kept: bool  # whether the result has all of the input's axes
 
 
 def make_form(plan: JobPlan, strides: tuple[int, ...]) -> Form:
@@ -53,7 +52,7 @@ def make_form(plan: JobPlan, strides: tuple[int, ...]) -> Form:
     ones = (1,) * (3 - len(pooled))
     x = (math.prod(n[0]), *ones, *(a.n for a in forward.pooled), math.prod(n[1]))
     y = (math.prod(n[0]), *ones, *(a.out for a in forward.pooled), math.prod(n[1]))
-    return Form((*outer, *pooled, *inner), x, y, forward.request.keepdims)
+    return Form((*outer, *pooled, *inner), x, y)
 
 
 def gone_axes(plan: JobPlan) -> tuple[int, ...]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from gpupool.gradients import accumulator
-from gpupool.jobs import JobPlan
+from gpupool.gradients import accumulator, divisors_request
+from gpupool.jobs import JobPlan, Operand
 from gpupool.kernels.codecs import input_codec
 from gpupool.kernels.cpu import jit
-from gpupool.kernels.cpu.known import blank_nan, shares
-from gpupool.plan import choose
+from gpupool.kernels.cpu.known import blank_nan, divide_known
 
 from .cpu import payload
-from .cpu_frame import Form, Runner, dense_geometry, launch
+from .cpu import run as run_pooling
+from .cpu_frame import Form, Runner, launch
 from .cpu_gradients import spread_engine
 
 
@@ -36,21 +35,21 @@ def known_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
 
 
 def divide_engine(plan: JobPlan, form: Form) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
-    """What divides each window's gradient, None for operators that do not."""
-    red, codecs = choose(plan.forward, wide=True)[0], (input_codec(plan.dtypes[0]), input_codec(plan.dtypes[1]))
-    if not hasattr(red, "share"):
+    """What divides each window's gradient by what its result was divided by, None for operators that do not."""
+    forward, g_dtype, x_dtype = plan.forward, plan.dtypes[0], plan.dtypes[1]
+    request = divisors_request(plan.request, Operand(forward.out_shape, g_dtype), Operand(forward.shape, x_dtype))
+    if request is None:
         return None
-    g, acc = dense_geometry(plan, form), accumulator(plan.dtypes[0], plan.out_dtype)
-    constants: tuple[Any, ...] = (
-        payload(plan.dtypes[0]), payload(plan.dtypes[1]), acc, codecs, red, plan.forward.rule,
-    )  # fmt: skip
-    packed, code = jit.pack(g), jit.compiled(shares, 6, constants)
-    rows, elements = g.outer.n * g.d.out * g.h.out, math.prod(form.x)
+    request = request._replace(keepdims=True)
+    back = tuple(form.order.index(a) for a in range(len(form.order)))
+    constants = (payload(g_dtype), accumulator(g_dtype, x_dtype), input_codec(g_dtype))
+    code, windows = jit.compiled(divide_known, 4, constants), math.prod(form.y)
 
     def divide(grad: np.ndarray, x: np.ndarray) -> np.ndarray:
-        out = np.empty(grad.shape, acc)
-        launch(code, (grad.ctypes.data, x.ctypes.data, out.ctypes.data, packed.ctypes.data), constants, rows, elements)
-        return out
+        divisors = run_pooling(x.transpose(back), request)
+        shares = np.ascontiguousarray(divisors.transpose(form.order))
+        launch(code, (grad.ctypes.data, shares.ctypes.data), constants, windows, windows)
+        return shares
 
     return divide
 

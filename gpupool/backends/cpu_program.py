@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpupool.kernels.cpu.memory import stream_function
+from gpupool.kernels.cpu.memory import AHEAD
 from gpupool.kernels.cpu.passes import (
     Kind,
     Record,
@@ -15,20 +15,18 @@ from gpupool.kernels.cpu.passes import (
     fill_function,
     listed_function,
     pass_function,
+    stream_function,
     zero_function,
 )
 from gpupool.kernels.cpu.program import HEAD, Head
 
 # Strides that passes are compiled for: with constants, vector code picks the elements apart; else one by one.
+STEPS = (1, 2, 3, 4, 6, 8)
 PUTS = (1, 3, 4)  # the same for what passes write: lines, and interleaved colours
 COUNTS = (1, 2, 4, 8, 16)  # divisors that passes are compiled for: dividing by them is multiplying
 FEW = 8  # a loop shorter than this is not a vector loop
-STEPS = (1, 2, 3, 4, 6, 8)
 ALIGNMENT = 64
-# Passes ask for the input so many bytes ahead, a strip at a time: a 3x3 maximum of 28x28 planes takes 3.1 ms instead of
-# 3.8, one with stride 2 of 112x112 planes 11.1 instead of 14.1, the mean of 7x7 planes 2.8 instead of 4.3.
-AHEAD = 4096
-STRIP = 1024
+STRIP = 1024  # bytes of the input that a pass asks for at a time, `AHEAD` of itself
 
 
 class Place(NamedTuple):

@@ -24,7 +24,7 @@ from .cpu_frame import Form, Runner, launch
 from .cpu_windows import LONG_RUN, STREAMED
 
 MOST_TAPS = 16  # in all, and along a row: of more, no code in full vectors comes out
-STAGED = 3 << 13  # bytes of results in the buffer: 7.7 ms (see AHEAD), with 3.5 KB 8.3, with 50 KB 7.9
+STAGED = 3 << 13  # bytes of results in the buffer: 7.7 ms (see `memory.AHEAD`), with 3.5 KB 8.3, with 50 KB 7.9
 
 Axes = tuple[Axis, Axis, Axis]
 Tiled = Callable[[int, int, int, int], None]

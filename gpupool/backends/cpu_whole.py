@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gpupool.kernels.cpu.memory import AHEAD
 from gpupool.kernels.cpu.passes import KEPT, MOST_TAPS, PLAIN, Types
 from gpupool.kernels.reducers import picks
 from gpupool.kernels.window import Axis, Batch, Geometry
@@ -23,7 +24,9 @@ from .cpu_reduction import Emit
 
 BLOCK = MOST_TAPS**3
 PART = BLOCK * BLOCK  # positions of a unit
-AHEAD = 2048  # bytes: whole planes take so little work that the processor's own requests are close behind
+# Whole planes take so little work that the processor's own requests are close behind: 2.8 ms instead of 4.3 for means
+# of 7x7 planes.
+SOON = AHEAD // 2
 CHUNK_ELEMENTS = 1 << 15  # elements whose first lanes fill the buffer: 4096 accumulators
 GROUP_ELEMENTS = 8192  # small planes are taken together
 TILE_CHANNELS = 1024
@@ -191,7 +194,7 @@ class Whole:
 
     def program(self, planes: int, first: int, n: int, chans: int) -> Program:
         """Positions first .. first + n - 1 of this many planes and channels."""
-        g, types, program = self.g, self.types, Program(self.types, AHEAD)
+        g, types, program = self.g, self.types, Program(self.types, SOON)
         xi, yi = types.x.itemsize, types.y.itemsize
         x = Place("x", 0, xi, g.outer2.xs * xi, 0, 0, g.inner.xs * xi)
         y = Place("y", 0, yi, g.outer2.ys * yi, 0, 0, g.inner.ys * yi)

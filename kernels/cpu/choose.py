@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..window import lesser
-from .find import FINDING, buffers_at, find_band, scratch_size, unpack_finding
-from .frame import unpack_frame
-from .jit import called, invoke, kernel, pointer
+from .find import buffers_at, find_band, scratch_size
+from .find_lines import FINDING, Finding
+from .frame import Frame
+from .jit import called, invoke, kernel, pointer, unpacked
 from .scatter import reach
 
 INT64 = np.dtype(np.int64)
@@ -32,16 +33,9 @@ class Choosing(NamedTuple):
 
 
 @called
-def unpack_choosing(address):
-    """The Choosing at this address."""
-    p = pointer(address, INT64)
-    return Choosing(p[0], p[1], p[2], p[3], p[4], p[5])
-
-
-@called
 def give_rows(packed, g, od, oh, last, buffers, total, bounds):
     """The gradients of rows oh .. last - 1 of windows, added where these choose. `total` is that of element `lo`."""
-    q, z = unpack_finding(packed), unpack_choosing(packed + 8 * FINDING)
+    q, z = unpacked(packed, Finding), unpacked(packed + 8 * FINDING, Choosing)
     lo, hi, whole = bounds
     spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
     for o in range(oh, last):
@@ -57,7 +51,7 @@ def give_rows(packed, g, od, oh, last, buffers, total, bounds):
 @kernel
 def choose(g, x, out, frame, packed, bands, start, stop):
     """Units start .. stop - 1: planes, or bands of their rows. Knows no types: compiled once."""
-    f, q, z = unpack_frame(frame), unpack_finding(packed), unpack_choosing(packed + 8 * FINDING)
+    f, q, z = unpacked(frame, Frame), unpacked(packed, Finding), unpacked(packed + 8 * FINDING, Choosing)
     width, deep = f.ow * f.inner, f.d > 1
     rows = f.d if deep else f.h
     per_row = (f.h * f.w if deep else f.w) * f.inner

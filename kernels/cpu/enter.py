@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import kernel, pointer
+from .jit import kernel, pointer, unpacked
 from .workers import succeeds
 
 INT64 = np.dtype(np.int64)
@@ -31,9 +31,9 @@ class Entry(NamedTuple):
 @kernel
 def enter(x, y, entry):
     """Pool the array object x into y, and say whether that was possible: y aligned, apart from x, and no error."""
-    e = pointer(entry, INT64)
-    at_x, at_y = pointer(x + e[3], INT64)[0], pointer(y + e[3], INT64)[0]
-    low_x, low_y = at_x + e[6], at_y + e[8]
-    if at_y % e[10] != 0 or (low_x < low_y + e[9] and low_y < low_x + e[7]):
+    e = unpacked(entry, Entry)
+    at_x, at_y = pointer(x + e.pointer, INT64)[0], pointer(y + e.pointer, INT64)[0]
+    low_x, low_y = at_x + e.x_low, at_y + e.y_low
+    if at_y % e.y_item != 0 or (low_x < low_y + e.y_span and low_y < low_x + e.x_span):
         return False
-    return succeeds(e[0], (at_x + e[4], at_y + e[5], e[1], 0, e[2]))
+    return succeeds(e.code, (at_x + e.x_start, at_y + e.y_start, e.packed, 0, e.units))

@@ -7,78 +7,14 @@ and lines in their order, so the first of equal elements and the last NaN win as
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ..point import span
 from ..window import Axis, greater, lesser
-from .find_lines import WHOLE
-from .jit import called, invoke, kernel, pointer
+from .find_lines import WHOLE, Finding
+from .jit import called, invoke, kernel, pointer, unpacked
 
 INT64 = np.dtype(np.int64)
-
-
-class Finding(NamedTuple):
-    """The windows, what lies where in x (in elements), and the passes."""
-
-    od: int  # windows along each axis
-    oh: int
-    ow: int
-    inner: int
-    h: int  # elements along H and W
-    w: int
-    kd: int
-    kh: int
-    kw: int
-    sh: int
-    sw: int
-    dd: int
-    dh: int
-    dw: int
-    xd: int  # steps in x
-    xh: int
-    xw: int
-    xi: int
-    x_item: int  # bytes
-    best_item: int
-    inside: int  # windows inside .. beyond - 1 of a row have all their taps
-    beyond: int
-    inside_h: int  # and these rows of windows
-    beyond_h: int
-    gathers: int  # whether lines are copied first, because they are not dense
-    x_high: int  # elements of x from element (0, ..., 0) on
-    taps: int  # of one pass across
-    rows: int  # of one pass down
-    unit_h: int  # what a line, and a row of taps, adds to what is noted for a tap, and a tap itself
-    unit_d: int
-    unit_w: int
-    band: int  # output rows
-    lines: int  # of x that a band reads in one depth, at most
-    pitch: int  # lanes
-    spans_d: int  # addresses of tables: of each window its start, its first tap that is an element, and their end
-    spans_h: int
-    spans_w: int
-    across: int
-    across_more: int
-    across_any: int
-    down: int
-    down_more: int
-    gather: int
-
-
-FINDING = len(Finding._fields)
-
-
-@called
-def unpack_finding(address):
-    """The Finding at this address."""
-    p = pointer(address, INT64)
-    return Finding(
-        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15], p[16],
-        p[17], p[18], p[19], p[20], p[21], p[22], p[23], p[24], p[25], p[26], p[27], p[28], p[29], p[30], p[31], p[32],
-        p[33], p[34], p[35], p[36], p[37], p[38], p[39], p[40], p[41], p[42],
-    )  # fmt: skip
 
 
 @kernel
@@ -99,7 +35,7 @@ def whole(lanes):
 @called
 def scratch_size(packed):
     """Bytes that a band needs: four pairs of buffers, the copied lines and a table of rows."""
-    q = unpack_finding(packed)
+    q = unpacked(packed, Finding)
     lanes = (q.kd * q.lines + q.band) * q.pitch + WHOLE
     lines = q.kd * q.lines * (q.w * q.inner + WHOLE * q.sw) * q.x_item if q.gathers == 1 else 0
     return 2 * lanes * (q.best_item + 4) + lines + 16 * (q.kd * q.kh + q.rows) + 1024
@@ -108,7 +44,7 @@ def scratch_size(packed):
 @called
 def buffers_at(packed, store):
     """Where the pairs (best, taken) of lines lie, twice, those of windows, twice, then the table and copied lines."""
-    q = unpack_finding(packed)
+    q = unpacked(packed, Finding)
     lines, windows = q.kd * q.lines * q.pitch + WHOLE, q.band * q.pitch + WHOLE
     at = (store + 63) // 64 * 64
     sizes = (lines * q.best_item + 63) // 64 * 64, lines * 4 // 64 * 64 + 64
@@ -125,7 +61,7 @@ def buffers_at(packed, store):
 @called
 def find_across(packed, at, rows, below, safe, to_best, to_taken, other_best, other_taken):
     """The lines' own results for all windows; the address of the elements and that of the taps."""
-    q = unpack_finding(packed)
+    q = unpacked(packed, Finding)
     many, width = q.beyond - q.inside, q.inner
     if q.inner == 1 or q.sw == 1:
         many, width = lesser(many, 1), (q.beyond - q.inside) * q.inner
@@ -158,7 +94,7 @@ def find_across(packed, at, rows, below, safe, to_best, to_taken, other_best, ot
 @called
 def find_down(packed, od, oh, rows, low, from_best, from_taken, buffers, out):
     """The choice of `rows` rows of windows from `oh` on, which have the same taps, into rows `out` of the result."""
-    q = unpack_finding(packed)
+    q = unpacked(packed, Finding)
     table = pointer(buffers[8], INT64)
     spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
     start_h, h0, h1 = spans_h[3 * oh], spans_h[3 * oh + 1], spans_h[3 * oh + 2]
@@ -194,7 +130,7 @@ def find_band(packed, plane, high, od, oh, stop, buffers):
 
     `plane` is the address of the plane's first element; from there x has `high` elements.
     """
-    q = unpack_finding(packed)
+    q = unpacked(packed, Finding)
     spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
     d0, d1 = spans_d[3 * od + 1], spans_d[3 * od + 2]
     low = spans_h[3 * oh] + spans_h[3 * oh + 1] * q.dh

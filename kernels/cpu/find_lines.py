@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..point import combine, decode, encode, finish, seed
-from .jit import c_function, called, fetch, fetch_alone, pointer, put
+from .jit import c_function, called, fetch, fetch_alone, pointer, put, unpacked
 from .memory import full_width
 
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
@@ -33,13 +33,87 @@ class Finders(NamedTuple):
     gather: int
 
 
+class Finding(NamedTuple):
+    """The windows, what lies where in x (in elements), and the passes."""
+
+    od: int  # windows along each axis
+    oh: int
+    ow: int
+    inner: int
+    h: int  # elements along H and W
+    w: int
+    kd: int
+    kh: int
+    kw: int
+    sh: int
+    sw: int
+    dd: int
+    dh: int
+    dw: int
+    xd: int  # steps in x
+    xh: int
+    xw: int
+    xi: int
+    x_item: int  # bytes
+    best_item: int
+    inside: int  # windows inside .. beyond - 1 of a row have all their taps
+    beyond: int
+    inside_h: int  # and these rows of windows
+    beyond_h: int
+    gathers: int  # whether lines are copied first, because they are not dense
+    x_high: int  # elements of x from element (0, ..., 0) on
+    taps: int  # of one pass across
+    rows: int  # of one pass down
+    unit_h: int  # what a line, and a row of taps, adds to what is noted for a tap, and a tap itself
+    unit_d: int
+    unit_w: int
+    band: int  # output rows
+    lines: int  # of x that a band reads in one depth, at most
+    pitch: int  # lanes
+    spans_d: int  # addresses of tables: of each window its start, its first tap that is an element, and their end
+    spans_h: int
+    spans_w: int
+    across: int
+    across_more: int
+    across_any: int
+    down: int
+    down_more: int
+    gather: int
+
+
+FINDING = len(Finding._fields)
+
+
+class Storing(NamedTuple):
+    """Where planes and results lie, in elements, and the pass that stores."""
+
+    groups: int  # of channels that are worked on together, and all channels, and their step in x
+    channels: int
+    xi: int
+    outer2: int
+    outer_x: int
+    outer_y: int
+    outer2_x: int
+    outer2_y: int
+    yd: int
+    yh: int
+    yw: int
+    yi: int
+    y_item: int
+    where_item: int
+    flat_d: int  # what a position along D and H adds to an index
+    flat_h: int
+    starts: int  # address of the windows' starts along W, as they enter an index
+    store: int
+
+
 def across_pass(x_type, best_type, codec, red, step, k, fresh):
     """k taps of `many` groups of n lanes, `step` elements apart, in each row; the rest is in the Finding."""
 
     def find(finding, at, rows, below, many, n, number, best_at, taken_at, to_best, to_taken):
         full_width()
-        q = pointer(finding, INT64)
-        hop, tap, width, unit, pitch = q[10] * q[3], q[13] * q[3], q[3], q[30], q[33]
+        q = unpacked(finding, Finding)
+        hop, tap, width, unit, pitch = q.sw * q.inner, q.dw * q.inner, q.inner, q.unit_w, q.pitch
         x, best, taken = pointer(at, x_type), pointer(best_at, best_type), pointer(taken_at, INT32)
         chosen, chosen_tap = pointer(to_best, best_type), pointer(to_taken, INT32)
         for r in range(rows):
@@ -141,9 +215,9 @@ def store_pass(best_type, y_type, where_type, y_codec, red):
 
     def store(storing, best_at, taken_at, pitch, rows, n, inner, base, further, y_at, where_at):
         full_width()
-        z = pointer(storing, INT64)
-        down, step, side, starts_at = z[9], z[10], z[11], z[16]
-        best, taken, starts = pointer(best_at, best_type), pointer(taken_at, INT32), pointer(starts_at, INT64)
+        z = unpacked(storing, Storing)
+        down, step, side = z.yh, z.yw, z.yi
+        best, taken, starts = pointer(best_at, best_type), pointer(taken_at, INT32), pointer(z.starts, INT64)
         y, where = pointer(y_at, y_type), pointer(where_at, where_type)
         for r in range(rows):
             src, dst, origin = r * pitch, r * down, base + r * further

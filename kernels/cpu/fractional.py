@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..point import decode, encode, finish, reduce_spans  # noqa: F401 (decode: named by inlined functions)
-from .jit import inlined, kernel, pointer, unpack
+from ..window import Geometry
+from .jit import inlined, kernel, pointer, unpacked
 from .point import row_offsets
 
 INT64 = np.dtype(np.int64)
@@ -23,7 +24,8 @@ def window(x, at, codec, red, g, starts, first, od, oh, ow):
 @kernel
 def fractional(x_at, starts_at, y_at, packed, start, stop, x_type, x_codec, y_codec, red):
     """Output rows start .. stop - 1: the elements."""
-    x, y, starts, g = pointer(x_at, x_type), pointer(y_at, x_type), pointer(starts_at, INT64), unpack(packed)
+    x, y, starts = pointer(x_at, x_type), pointer(y_at, x_type), pointer(starts_at, INT64)
+    g = unpacked(packed, Geometry)
     each = g.d.out + g.h.out + g.w.out
     for row in range(start, stop):
         at_x, at_y, od, oh = row_offsets(g, row)
@@ -37,7 +39,8 @@ def fractional(x_at, starts_at, y_at, packed, start, stop, x_type, x_codec, y_co
 @kernel
 def fractional_where(x_at, starts_at, y_at, packed, start, stop, x_type, x_codec, red):
     """Output rows start .. stop - 1: the positions."""
-    x, y, starts, g = pointer(x_at, x_type), pointer(y_at, INT64), pointer(starts_at, INT64), unpack(packed)
+    x, y, starts = pointer(x_at, x_type), pointer(y_at, INT64), pointer(starts_at, INT64)
+    g = unpacked(packed, Geometry)
     each = g.d.out + g.h.out + g.w.out
     for row in range(start, stop):
         at_x, at_y, od, oh = row_offsets(g, row)

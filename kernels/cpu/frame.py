@@ -53,16 +53,6 @@ class Frame(NamedTuple):
 FRAME = len(Frame._fields)
 
 
-@called
-def unpack_frame(address):
-    """The Frame at this address."""
-    p = pointer(address, INT64)
-    return Frame(
-        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15], p[16],
-        p[17], p[18], p[19], p[20],
-    )  # fmt: skip
-
-
 @kernel
 def fill_tables(n, out, k, s, d, before, count_from, count_to, first_at, count_at, taps_at):
     """The tables of one axis."""

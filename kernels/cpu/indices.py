@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ..window import lesser
-from .find import FINDING, buffers_at, find_band, scratch_size, unpack_finding
-from .jit import called, invoke, kernel, pointer
+from .find import buffers_at, find_band, scratch_size
+from .find_lines import FINDING, Finding, Storing
+from .jit import called, invoke, kernel, pointer, unpacked
 
 INT64 = np.dtype(np.int64)
-
-
-class Storing(NamedTuple):
-    """Where planes and results lie, in elements, and the pass that stores."""
-
-    groups: int  # of channels that are worked on together, and all channels, and their step in x
-    channels: int
-    xi: int
-    outer2: int
-    outer_x: int
-    outer_y: int
-    outer2_x: int
-    outer2_y: int
-    yd: int
-    yh: int
-    yw: int
-    yi: int
-    y_item: int
-    where_item: int
-    flat_d: int  # what a position along D and H adds to an index
-    flat_h: int
-    starts: int  # address of the windows' starts along W, as they enter an index
-    store: int
-
-
-STORING = len(Storing._fields)
-
-
-@called
-def unpack_storing(address):
-    """The Storing at this address."""
-    p = pointer(address, INT64)
-    return Storing(
-        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15],
-        p[16], p[17],
-    )  # fmt: skip
 
 
 @called
 def store_rows(packed, rows, first, buffers, base, y, where):
     """Rows of windows that are `first` and following in the buffers; `base` is what the first adds to its indices."""
-    q, z = unpack_finding(packed), unpack_storing(packed + 8 * FINDING)
+    q, z = unpacked(packed, Finding), unpacked(packed + 8 * FINDING, Storing)
     lanes = first * q.pitch
     invoke(z.store, (
         packed + 8 * FINDING, buffers[4] + lanes * q.best_item, buffers[5] + lanes * 4, q.pitch, rows, q.ow, q.inner,
@@ -63,7 +26,7 @@ def store_rows(packed, rows, first, buffers, base, y, where):
 @kernel
 def find_units(x, y, where, packed, start, stop):
     """Units start .. stop - 1: bands of output rows. Knows no types: compiled once."""
-    q, z = unpack_finding(packed), unpack_storing(packed + 8 * FINDING)
+    q, z = unpacked(packed, Finding), unpacked(packed + 8 * FINDING, Storing)
     store = np.empty(scratch_size(packed), np.uint8)
     buffers = buffers_at(packed, np.int64(store.ctypes.data))
     bands = (q.oh + q.band - 1) // q.band

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 from llvmlite import ir
@@ -17,7 +18,7 @@ from numba.extending import intrinsic, overload, register_jitable
 
 from .. import codecs, exact, extremes, gradient, integer_means, means, point, ranks, window
 from ..cache import collector_paused
-from ..window import Axis, Batch, Geometry
+from ..window import Geometry
 from .cache import KernelCache, closure_key
 
 SHARED = (
@@ -203,6 +204,32 @@ def pointer(typingctx, address, dtype):
     return types.CPointer(dtype.dtype)(types.intp, dtype), generate
 
 
+def _fields_of(layout: type) -> types.BaseTuple:
+    """The type of a NamedTuple whose fields are integers, or again such tuples."""
+    hints = get_type_hints(layout)
+    fields = [types.int64 if hints[f] is int else _fields_of(hints[f]) for f in layout._fields]  # type: ignore[attr-defined]
+    return types.BaseTuple.from_types(fields, layout)
+
+
+@intrinsic
+def unpacked(typingctx, address, layout):
+    """The NamedTuple of this class at an address, its integers one after another: one argument for all of them."""
+    if not isinstance(layout, types.NamedTupleClass):
+        return None
+
+    def load(context, builder, kind, integers):
+        if not isinstance(kind, types.BaseTuple):
+            return builder.load(next(integers))
+        return context.make_tuple(builder, kind, [load(context, builder, part, integers) for part in kind])
+
+    def generate(context, builder, signature, args):
+        p = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        integers = (builder.gep(p, [ir.IntType(64)(i)]) for i in itertools.count())
+        return load(context, builder, signature.return_type, integers)
+
+    return _fields_of(layout.instance_class)(types.int64, layout), generate
+
+
 READ = "read"
 
 
@@ -299,27 +326,6 @@ def c_function(function: Any) -> int:
             compiled.compile()
         _c_functions[key] = compiled
     return int(_c_functions[key].address)
-
-
-@called
-def unpack_axis(p, i):
-    """Ten integers as an Axis."""
-    return Axis(p[i], p[i + 1], p[i + 2], p[i + 3], p[i + 4], p[i + 5], p[i + 6], p[i + 7], p[i + 8], p[i + 9])
-
-
-@called
-def unpack(address):
-    """The Geometry that `pack` laid out at this address: one integer argument instead of forty."""
-    p = pointer(address, np.dtype(np.int64))
-    return Geometry(
-        Batch(p[0], p[1], p[2]),
-        Batch(p[3], p[4], p[5]),
-        Batch(p[6], p[7], p[8]),
-        unpack_axis(p, 9),
-        unpack_axis(p, 19),
-        unpack_axis(p, 29),
-        p[39],
-    )
 
 
 def pack(g: Geometry) -> np.ndarray:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from numba.extending import overload
-
-from ..point import decode, divisor, reduce_window, share
-from .jit import kernel, pointer, unpack
-from .point import row_offsets
-
-
-@overload(share)
-def _share(red, acc, count):
-    return red.instance_class.share
+from ..point import decode
+from .jit import kernel, pointer
 
 
 @kernel
-def shares(g_at, x_at, out_at, packed, start, stop, g_type, x_type, acc_type, codecs, red, rule):
-    """Output rows start .. stop - 1: each window's gradient by what its result was divided by, in one layout."""
-    grad, x, out, g = pointer(g_at, g_type), pointer(x_at, x_type), pointer(out_at, acc_type), unpack(packed)
-    for row in range(start, stop):
-        at_x, at_y, od, oh = row_offsets(g, row)
-        for ow in range(g.w.out):
-            count = divisor(rule, g, od, oh, ow)
-            for i in range(g.inner.n):
-                acc = reduce_window(x, at_x + i * g.inner.xs, codecs[1], red, rule, g, od, oh, ow)
-                by, at = share(red, acc, count), at_y + ow * g.w.ys + i * g.inner.ys
-                out[at] = decode(codecs[0], grad[at]) / by if by != 0 else 0.0
+def divide_known(g_at, shares_at, start, stop, g_type, acc_type, codec):
+    """Windows start .. stop - 1: each one's gradient in the place of what its result was divided by."""
+    grad, shares = pointer(g_at, g_type), pointer(shares_at, acc_type)
+    for i in range(start, stop):
+        by = shares[i]
+        shares[i] = decode(codec, grad[i]) / by if by != 0 else 0.0
 
 
 @kernel

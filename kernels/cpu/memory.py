@@ -9,10 +9,14 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..window import lesser
-from .jit import c_function, called, pointer
+from .jit import called, pointer
 
-BYTE, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
+BYTE = np.dtype(np.uint8)
 LINE = 64  # bytes of a cache line
+# Bytes of the input that loops ask for before they get there. One thread, in ms:
+#   3x3 maxima of 28x28 planes 3.1 instead of 3.8, with stride 2 of 112x112 planes 11.1 instead of 14.1;
+#   gradients of 2x2 maxima of 112x112 planes, past the caches, 7.7 instead of 9.5 (8.3 with 1 KiB; a copy takes 7.3).
+AHEAD = 4096
 # Processors with 512-bit vectors from Ice Lake on keep their clock with them (those before slow down); LLVM uses 256.
 WIDE = bool(get_host_cpu_features().get("avx512vbmi", False))
 
@@ -41,6 +45,13 @@ def prefetch(typingctx, address):
         return context.get_dummy_value()
 
     return types.none(types.int64), generate
+
+
+@called
+def ask(at, n):
+    """Asks for all lines of n bytes."""
+    for line in range(at, at + n, LINE):
+        prefetch(line)
 
 
 @intrinsic
@@ -80,20 +91,3 @@ def write_past(src, dst, n):
         put_past(dst + i, src + i)
     for i in range(head + lines, n):
         write[i] = read[i]
-
-
-def stream_function() -> int:
-    """The address of the pass that moves finished results from a buffer to the output, past the caches.
-
-    n counts bytes. Lines that belong to the output only in part are written as usual.
-    """
-
-    def run_stream(record, x, y, buffers):
-        p = pointer(record, INT64)
-        for r in range(p[0]):
-            for q in range(p[4]):
-                src, dst = buffers + p[13] + r * p[1] + q * p[5], y + p[14] + r * p[2] + q * p[6]
-                write_past(src, dst, p[8])
-        return 0
-
-    return c_function(run_stream)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..point import decode, encode, finish, reduce_window, tap_number  # noqa: F401 (decode: named by inlined functions)
-from ..window import first_tap
-from .frame import unpack_frame
-from .jit import called, invoke, kernel, pointer, unpack
+from ..window import Geometry, first_tap
+from .frame import Frame
+from .jit import called, invoke, kernel, pointer, unpacked
 from .point import row_offsets
 from .scatter import reach
 
@@ -24,7 +24,7 @@ called(tap_number)
 @kernel
 def point_offsets(x_address, y_address, o_address, packed, start, stop, x_type, o_type, x_codec, y_codec, red, rule):
     """`point_indices` with numbers of taps: results are elements, of x's own type."""
-    x, y, g = pointer(x_address, x_type), pointer(y_address, x_type), unpack(packed)
+    x, y, g = pointer(x_address, x_type), pointer(y_address, x_type), unpacked(packed, Geometry)
     taken = pointer(o_address, o_type)
     for row in range(start, stop):
         at_x, at_y, od, oh = row_offsets(g, row)
@@ -61,16 +61,6 @@ class Giving(NamedTuple):
     store: int
 
 
-@called
-def unpack_giving(address):
-    """The Giving at this address."""
-    p = pointer(address, INT64)
-    return Giving(
-        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15], p[16],
-        p[17], p[18],
-    )  # fmt: skip
-
-
 def widener(o_type):
     """The pass that makes int32 of offsets."""
 
@@ -100,7 +90,7 @@ def give_row(f, z, g, taken, od, oh, wide, total, bounds):
 @kernel
 def give_taken(g, taken, out, frame, packed, bands, start, stop):
     """Units start .. stop - 1: planes, or bands of their rows. Knows no types: compiled once."""
-    f, z = unpack_frame(frame), unpack_giving(packed)
+    f, z = unpacked(frame, Frame), unpacked(packed, Giving)
     width, deep = f.ow * f.inner, f.d > 1
     rows = f.d if deep else f.h
     per_row = (f.h * f.w if deep else f.w) * f.inner
@@ -161,7 +151,7 @@ def whole_windows(f, kw):
 @kernel
 def check_taken(taken_at, frame, packed, start, stop, found_at, o_type):
     """Leave the largest tap of output rows start .. stop - 1 that is none of its window's elements, or -1."""
-    f, z = unpack_frame(frame), unpack_giving(packed)
+    f, z = unpacked(frame, Frame), unpacked(packed, Giving)
     found, d_ends, h_ends = pointer(found_at, INT64), pointer(f.taps_d, INT64), pointer(f.taps_h, INT64)
     first, last = whole_windows(f, z.kw)
     worst = np.int64(-1)

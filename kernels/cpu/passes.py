@@ -16,11 +16,11 @@ import numpy as np
 
 from ..codecs import Plain
 from ..point import combine, decode, encode, finish, seed
-from .jit import c_function, fetch, fetch_alone, pointer, put
-from .memory import LINE, full_width, prefetch
+from .jit import c_function, fetch, fetch_alone, pointer, put, unpacked
+from .memory import ask, full_width, write_past
 
 MOST_TAPS = 8  # of one pass
-INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
+INT32 = np.dtype(np.int32)
 
 
 class Kept(NamedTuple):
@@ -60,7 +60,7 @@ class Record(NamedTuple):
     counts: int = 0  # from this record to the divisors of the innermost loop, int32
     ahead: int = 0  # how far ahead of itself each innermost loop asks for the input, in bytes, and for how many
     asked: int = 0
-    staged: int = 0  # whether results go to a buffer first (see `memory.stream_function`)
+    staged: int = 0  # whether results go to a buffer first (see `stream_function`)
 
 
 RECORD = len(Record._fields)
@@ -109,21 +109,22 @@ def any_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
     (src_type, codec, seeder), (dst_type, stored, finisher) = source, target
 
     def run_any(record, x, y, buffers):
-        p = pointer(record, INT64)
-        read, write = (x if loads else buffers) + p[13], (y if stores and p[19] == 0 else buffers) + p[14]
-        step, to, tap = p[9], p[10], p[11]
-        for r in range(p[0]):
-            for q in range(p[4]):
-                src = pointer(read + r * p[1] + q * p[5], src_type)
-                dst = pointer(write + r * p[2] + q * p[6], dst_type)
-                counts = pointer(record + p[16] + r * p[3] + q * p[7], INT32)
-                for i in range(p[8]):
+        told = unpacked(record, Record)
+        read = (x if loads else buffers) + told.src
+        write = (y if stores and told.staged == 0 else buffers) + told.dst
+        step, to, tap = told.step, told.put, told.tap
+        for r in range(told.outer):
+            for q in range(told.middle):
+                src = pointer(read + r * told.outer_src + q * told.middle_src, src_type)
+                dst = pointer(write + r * told.outer_dst + q * told.middle_dst, dst_type)
+                counts = pointer(record + told.counts + r * told.outer_counts + q * told.middle_counts, INT32)
+                for i in range(told.n):
                     v = seed(seeder, decode(codec, fetch_alone(src, i * step)), 0)
                     if onto:
                         v = combine(red, dst[i * to], v)
-                    for j in range(1, p[12]):
+                    for j in range(1, told.taps):
                         v = combine(red, v, seed(seeder, decode(codec, fetch_alone(src, i * step + j * tap)), 0))
-                    divisor = p[15] * fetch(counts, i) if counted else p[15]
+                    divisor = told.divisor * fetch(counts, i) if counted else told.divisor
                     put(dst, i * to, encode(stored, finish(finisher, v, divisor)))
         return 0
 
@@ -137,18 +138,18 @@ def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
 
     def run_pass(record, x, y, buffers):
         full_width()
-        p = pointer(record, INT64)
-        read, write = (x if loads else buffers) + p[13], (y if stores and p[19] == 0 else buffers) + p[14]
-        n, count = p[8], fixed if fixed > 0 else p[15]
-        tap, to = t if t > 0 else p[11], d if d > 0 else p[10]
-        for r in range(p[0]):
-            for q in range(p[4]):
-                src = pointer(read + r * p[1] + q * p[5], src_type)
-                dst = pointer(write + r * p[2] + q * p[6], dst_type)
-                counts = pointer(record + p[16] + r * p[3] + q * p[7], INT32)
+        told = unpacked(record, Record)
+        read = (x if loads else buffers) + told.src
+        write = (y if stores and told.staged == 0 else buffers) + told.dst
+        n, count = told.n, fixed if fixed > 0 else told.divisor
+        tap, to = t if t > 0 else told.tap, d if d > 0 else told.put
+        for r in range(told.outer):
+            for q in range(told.middle):
+                src = pointer(read + r * told.outer_src + q * told.middle_src, src_type)
+                dst = pointer(write + r * told.outer_dst + q * told.middle_dst, dst_type)
+                counts = pointer(record + told.counts + r * told.outer_counts + q * told.middle_counts, INT32)
                 if loads:
-                    for line in range(p[17], p[17] + p[18], LINE):
-                        prefetch(read + r * p[1] + q * p[5] + line)
+                    ask(read + r * told.outer_src + q * told.middle_src + told.ahead, told.asked)
                 for i in range(n):
                     for c in range(chans):
                         at = i * s + c
@@ -187,15 +188,14 @@ def listed_function(types: Types, taps: int, flat: bool, dense: bool) -> int:
 
     def run_listed(record, x, y, buffers):
         full_width()
-        p = pointer(record, INT64)
-        n, step, to, chans = p[8], p[9], p[10], p[12]
-        chan = 1 if dense else p[11]
-        table = pointer(record + p[16], INT32)
-        for q in range(p[4]):
-            line = x + p[13] + q * p[5]
-            for ask in range(p[17], p[17] + p[18], LINE):
-                prefetch(line + ask)
-            src, dst = pointer(line, src_type), pointer(buffers + p[14] + q * p[6], acc_type)
+        told = unpacked(record, Record)
+        n, step, to, chans = told.n, told.step, told.put, told.taps
+        chan = 1 if dense else told.tap
+        table = pointer(record + told.counts, INT32)
+        for q in range(told.middle):
+            line = x + told.src + q * told.middle_src
+            ask(line + told.ahead, told.asked)
+            src, dst = pointer(line, src_type), pointer(buffers + told.dst + q * told.middle_dst, acc_type)
             if flat and known > 0:
                 for j in range(n):
                     at, many = fetch(table, j) * step, fetch(table, n + j)
@@ -232,11 +232,11 @@ def fill_function(types: Types) -> int:
     acc_type, neutral = types.acc, types.red.neutral(types.acc)
 
     def run_fill(record, x, y, buffers):
-        p = pointer(record, INT64)
-        n, to = p[8], p[10]
-        for r in range(p[0]):
-            for q in range(p[4]):
-                dst = pointer(buffers + p[14] + r * p[2] + q * p[6], acc_type)
+        told = unpacked(record, Record)
+        n, to = told.n, told.put
+        for r in range(told.outer):
+            for q in range(told.middle):
+                dst = pointer(buffers + told.dst + r * told.outer_dst + q * told.middle_dst, acc_type)
                 for i in range(n):
                     put(dst, i * to, neutral)
         return 0
@@ -254,16 +254,17 @@ def zero_function(types: Types) -> int:
     seeder, finisher = types.seeder, types.finisher
 
     def run_zero(record, x, y, buffers):
-        p = pointer(record, INT64)
-        for r in range(p[0]):
-            dst = pointer(y + p[14] + r * p[2], y_type)
+        told = unpacked(record, Record)
+        for r in range(told.outer):
+            dst = pointer(y + told.dst + r * told.outer_dst, y_type)
             if decode(out, dst[0]) == 0:
                 found = False
-                for q in range(p[4]):
-                    src = pointer(x + p[13] + r * p[1] + q * p[5], x_type)
-                    for i in range(p[8]):
-                        if not found and decode(codec, src[i * p[9]]) == 0:
-                            dst[0] = encode(out, finish(finisher, seed(seeder, decode(codec, src[i * p[9]]), 0), 1))
+                for q in range(told.middle):
+                    src = pointer(x + told.src + r * told.outer_src + q * told.middle_src, x_type)
+                    for i in range(told.n):
+                        v = decode(codec, src[i * told.step])
+                        if not found and v == 0:
+                            dst[0] = encode(out, finish(finisher, seed(seeder, v, 0), 1))
                             found = True
                             break
                     if found:
@@ -271,3 +272,20 @@ def zero_function(types: Types) -> int:
         return 0
 
     return c_function(run_zero)
+
+
+def stream_function() -> int:
+    """The address of the pass that moves finished results from a buffer to the output, past the caches.
+
+    n counts bytes. Lines that belong to the output only in part are written as usual.
+    """
+
+    def run_stream(record, x, y, buffers):
+        told = unpacked(record, Record)
+        for r in range(told.outer):
+            for q in range(told.middle):
+                src = buffers + told.src + r * told.outer_src + q * told.middle_src
+                write_past(src, y + told.dst + r * told.outer_dst + q * told.middle_dst, told.n)
+        return 0
+
+    return c_function(run_stream)

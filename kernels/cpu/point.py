@@ -6,7 +6,8 @@ import numpy as np
 
 from ..point import decode, divisor, encode, finish, reduce_window, select  # noqa: F401 (named by inlined functions)
 from ..ranks import window_box
-from .jit import inlined, kernel, pointer, unpack
+from ..window import Geometry
+from .jit import inlined, kernel, pointer, unpacked
 
 INT64 = np.dtype(np.int64)
 
@@ -25,7 +26,7 @@ def row_offsets(g, row):
 @kernel
 def point(x_address, y_address, packed, start, stop, x_type, y_type, x_codec, y_codec, red, rule):
     """Output rows start .. stop - 1."""
-    x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpack(packed)
+    x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpacked(packed, Geometry)
     for row in range(start, stop):
         at_x, at_y, od, oh = row_offsets(g, row)
         for ow in range(g.w.out):
@@ -38,7 +39,7 @@ def point(x_address, y_address, packed, start, stop, x_type, y_type, x_codec, y_
 @kernel
 def point_select(x_address, y_address, packed, start, stop, x_type, y_type, x_codec, y_codec, red, rule):
     """The same for reducers that look at all elements of a window at once."""
-    x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpack(packed)
+    x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpacked(packed, Geometry)
     for row in range(start, stop):
         at_x, at_y, od, oh = row_offsets(g, row)
         for ow in range(g.w.out):
@@ -51,7 +52,7 @@ def point_select(x_address, y_address, packed, start, stop, x_type, y_type, x_co
 @kernel
 def point_indices(x_address, y_address, i_address, packed, start, stop, x_type, y_type, x_codec, y_codec, red, rule):
     """The same for reducers that give an element and its position, stored apart; both outputs have one layout."""
-    x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpack(packed)
+    x, y, g = pointer(x_address, x_type), pointer(y_address, y_type), unpacked(packed, Geometry)
     where = pointer(i_address, INT64)
     for row in range(start, stop):
         at_x, at_y, od, oh = row_offsets(g, row)

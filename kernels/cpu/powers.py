@@ -6,8 +6,8 @@ import numpy as np
 
 from ..gradient import share_of_norm
 from ..point import decode, encode
-from .frame import unpack_frame
-from .jit import called, kernel, pointer
+from .frame import Frame
+from .jit import called, kernel, pointer, unpacked
 
 INT64 = np.dtype(np.int64)
 
@@ -25,7 +25,7 @@ def first_windows(f, pd, ph):
 @kernel
 def powers(g_at, norm_at, x_at, out_at, frame, start, stop, g_type, x_type, acc_type, codecs, numbers):
     """Rows start .. stop - 1 of the result, all planes' rows counted through; the numbers are 0, 1 and the exponent."""
-    f = unpack_frame(frame)
+    f = unpacked(frame, Frame)
     g, x, out = pointer(g_at, g_type), pointer(x_at, x_type), pointer(out_at, x_type)
     norms, zero, one, exponent = pointer(norm_at, acc_type), numbers[0], numbers[1], numbers[2]
     first_w, many_w = pointer(f.first_w, INT64), pointer(f.count_w, INT64)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import called, invoke, kernel, pointer
+from .jit import called, invoke, kernel, pointer, unpacked
 from .memory import settle
 from .passes import RECORD
 
@@ -62,19 +62,19 @@ def run_passes(packed, entry, x, y, buffers):
 @kernel
 def run_units(x, y, packed, start, stop):
     """Units start .. stop - 1."""
-    p = pointer(packed, INT64)
-    store = np.empty(p[0] + 64, np.uint8)
+    p, h = pointer(packed, INT64), unpacked(packed, Head)
+    store = np.empty(h.buffers + 64, np.uint8)
     buffers = (np.int64(store.ctypes.data) + 63) // 64 * 64
-    run_passes(packed, p[21], x, y, buffers)
+    run_passes(packed, h.programs, x, y, buffers)
     for unit in range(start, stop):
-        tile, rest = unit % p[4], unit // p[4]
-        band, rest = rest % p[3], rest // p[3]
-        depth, rest = rest % p[2], rest // p[2]
-        group, outer = rest % p[1], rest // p[1]
-        kind = p[15] * (group == p[1] - 1) + p[p[18] + depth]
-        kind = (kind * p[16] + p[p[19] + band]) * p[17] + p[p[20] + tile]
-        at_x = x + outer * p[5] + group * p[7] + depth * p[9] + band * p[11] + tile * p[13]
-        at_y = y + outer * p[6] + group * p[8] + depth * p[10] + band * p[12] + tile * p[14]
-        run_passes(packed, p[21] + 2 * (1 + kind), at_x, at_y, buffers)
+        tile, rest = unit % h.tiles, unit // h.tiles
+        band, rest = rest % h.bands, rest // h.bands
+        depth, rest = rest % h.depths, rest // h.depths
+        group, outer = rest % h.groups, rest // h.groups
+        kind = h.depth_kinds * (group == h.groups - 1) + p[h.depth_at + depth]
+        kind = (kind * h.band_kinds + p[h.band_at + band]) * h.tile_kinds + p[h.tile_at + tile]
+        at_x = x + outer * h.outer_x + group * h.group_x + depth * h.depth_x + band * h.band_x + tile * h.tile_x
+        at_y = y + outer * h.outer_y + group * h.group_y + depth * h.depth_y + band * h.band_y + tile * h.tile_y
+        run_passes(packed, h.programs + 2 * (1 + kind), at_x, at_y, buffers)
     settle()
     return store.size  # Numba frees an array after its last use by name, whatever still has its address

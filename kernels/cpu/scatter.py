@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..point import decode, encode
-from .frame import unpack_frame
-from .jit import called, fetch, kernel, pointer, put
+from .frame import Frame
+from .jit import called, fetch, kernel, pointer, put, unpacked
 
 BYTE, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
 
@@ -78,7 +78,7 @@ def add_chosen(g, where, total, base, f, codec, from_g, bounds):
 @kernel
 def chosen(g_at, where_at, out_at, frame, bands, start, stop, g_type, x_type, g_codec):
     """Gradients of maxima and their like, units start .. stop - 1, added in the result itself."""
-    f = unpack_frame(frame)
+    f = unpacked(frame, Frame)
     g, where = pointer(g_at, g_type), pointer(where_at, INT64)
     elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
     out = pointer(out_at, x_type)
@@ -93,7 +93,7 @@ def chosen(g_at, where_at, out_at, frame, bands, start, stop, g_type, x_type, g_
 @kernel
 def chosen_wide(g_at, where_at, out_at, frame, bands, start, stop, g_type, x_type, acc_type, g_codec, x_codec):
     """The same for a result of halves, or narrower than the gradient: added in a buffer, then stored."""
-    f = unpack_frame(frame)
+    f = unpacked(frame, Frame)
     g, where, out = pointer(g_at, g_type), pointer(where_at, INT64), pointer(out_at, x_type)
     elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
     for unit in range(start, stop):
@@ -109,7 +109,7 @@ def chosen_wide(g_at, where_at, out_at, frame, bands, start, stop, g_type, x_typ
 @kernel
 def unpool(x_at, where_at, out_at, frame, bands, start, stop, x_type):
     """Elements at their indices, zero elsewhere; of several with one index the last in row-major order stays."""
-    f = unpack_frame(frame)
+    f = unpacked(frame, Frame)
     x, where, out = pointer(x_at, x_type), pointer(where_at, INT64), pointer(out_at, x_type)
     elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
     for unit in range(start, stop):
@@ -145,7 +145,7 @@ def unpool_back(g_at, where_at, out_at, frame, wrong_at, start, stop, x_type, nu
     is, which nobody could predict, but a select in full vectors. A plane with an index outside is left as it was, and
     the byte at `wrong_at` set.
     """
-    f = unpack_frame(frame)
+    f = unpacked(frame, Frame)
     g, where, out = pointer(g_at, x_type), pointer(where_at, INT64), pointer(out_at, x_type)
     elements, windows, inner = f.d * f.h * f.w * f.inner, f.od * f.oh * f.ow, f.inner
     store = np.empty(elements, number_type)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .frame import unpack_frame
-from .jit import called, invoke, kernel, pointer
+from .frame import Frame
+from .jit import called, invoke, kernel, pointer, unpacked
 from .spread_lines import Passes
 
 INT64 = np.dtype(np.int64)
@@ -35,15 +35,7 @@ class Across(NamedTuple):
     x_item: int
 
 
-ACROSS, PASSES = len(Across._fields), len(Passes._fields)
-
-
-@called
-def unpack_across(address):
-    """The Across at this address, and the passes' addresses behind it."""
-    p = pointer(address, INT64)
-    z = Across(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10])
-    return z, Passes(p[11], p[12], p[13], p[14], p[15], p[16], p[17], p[18], p[19], p[20], p[21])
+ACROSS = len(Across._fields)
 
 
 @called
@@ -148,8 +140,8 @@ def across(t, f, z, line, at, spare):
 @kernel
 def spread(g, out, frame, packed, start, stop):
     """Rows start .. stop - 1 of the result, all planes' rows counted through. Knows no types: compiled once."""
-    f = unpack_frame(frame)
-    z, t = unpack_across(packed)
+    f = unpacked(frame, Frame)
+    z, t = unpacked(packed, Across), unpacked(packed + 8 * ACROSS, Passes)
     first_d, many_d = pointer(f.first_d, INT64), pointer(f.count_d, INT64)
     first_h, many_h = pointer(f.first_h, INT64), pointer(f.count_h, INT64)
     room = f.ow * f.inner + 2 * z.margin

@@ -1,6 +1,6 @@
 """Passes over lines for gradients of sums and averages: the only part of that engine that knows element types.
 
-C functions of integers (addresses, lengths, steps), as in lines.py. Buffers hold accumulators, results are stored.
+C functions of integers (addresses, lengths, steps) that `spread` calls. Buffers hold accumulators, results are stored.
 """
 
 from __future__ import annotations

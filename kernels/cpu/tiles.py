@@ -11,10 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import called, invoke, kernel, pointer
+from .jit import invoke, kernel, unpacked
 from .memory import LINE, settle, write_past
-
-INT64 = np.dtype(np.int64)
 
 
 class Tiles(NamedTuple):
@@ -40,20 +38,10 @@ class Tiles(NamedTuple):
     clear: int
 
 
-@called
-def unpack_tiles(address):
-    """The Tiles at this address."""
-    p = pointer(address, INT64)
-    return Tiles(
-        p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15], p[16],
-        p[17],
-    )  # fmt: skip
-
-
 @kernel
 def give_tiles(g, more, x, out, packed, start, stop):
     """Units start .. stop - 1: bands of rows of windows. Knows no types: compiled once."""
-    q = unpack_tiles(packed)
+    q = unpacked(packed, Tiles)
     bands = (q.oh + q.band - 1) // q.band
     row, windows = q.w * q.inner, q.ow * q.inner
     many, n = (q.ow, q.inner) if q.inner > 1 else (np.int64(1), q.ow)

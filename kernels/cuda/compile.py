@@ -112,7 +112,6 @@ def names(kernel: Kernel) -> dict[str, Any]:
         **inverse(kernel.rule),
         **{name: getattr(type(red), name) for name in ("seed", "combine", "finish") if red is not None},
         "select": getattr(type(red), "select", None),
-        "share": getattr(type(red), "share", None),
         "decode": decoder(x_codec),
         "decode_result": decoder(y_codec),
         "decode_sample": decoder(constants.get("SAMPLE_CODEC")),
