@@ -91,6 +91,7 @@ def _cases() -> tuple[Case, ...]:
         Case("max", 3, 1, 1, "uint8", indices=True),
         Case("max", 3, 2, 2, indices=True, dilation=2),
         Case("max", 2, 2, positions=True),
+        Case("max", 3, 2, 2, positions=True, dilation=2),
     ]
     rows += _offsets()
     rows += [

@@ -78,6 +78,11 @@ def two_sum(red, a, b):
     return (s, e + (a[1] + b[1]))
 
 
+def few_halves(red, a, b):
+    """Combine a few halves without their errors: 16 roundings of 24 bits leave nothing that a result of 11 bits shows."""
+    return (a[0] + b[0], np.float32(-0.0))
+
+
 def total(red, acc, count):
     """Finish."""
     return acc

@@ -20,6 +20,11 @@ def combine(red, a, b):
     return type(red).combine(red, a, b)
 
 
+def few(red, a, b):
+    """The reducer's few, or combine where it has none."""
+    return type(red).few(red, a, b)
+
+
 def finish(red, acc, count):
     """The reducer's finish."""
     return type(red).finish(red, acc, count)

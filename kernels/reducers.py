@@ -6,6 +6,10 @@ A reducer is a NamedTuple class. Its fields, if any, are run-time parameters; it
     combine(red, a, b)     two accumulators, `a` of earlier elements than `b` -> one; associative up to rounding
     finish(red, acc, count)  accumulator and divisor -> what is stored
 
+and, where there is a cheaper way with the same result,
+
+    few(red, a, b)         `combine` for up to 16 elements, as they were seeded (combine)
+
 and for the host only, each but the first with the default that is named here:
 
     accumulator(loaded)    the accumulator's dtype for elements of dtype `loaded`, None for a tuple

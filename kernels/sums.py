@@ -55,6 +55,17 @@ class SumCompensated(NamedTuple):
     finish = staticmethod(adding.total_of_pair)
 
 
+class SumHalves(NamedTuple):
+    """SumCompensated of halves, stored as such."""
+
+    accumulator = staticmethod(SumCompensated.accumulator)
+    neutral = staticmethod(SumCompensated.neutral)
+    seed = staticmethod(SumCompensated.seed)
+    combine = staticmethod(SumCompensated.combine)
+    few = staticmethod(adding.few_halves)
+    finish = staticmethod(SumCompensated.finish)
+
+
 class SumKnown(NamedTuple):
     """Sum without NaN."""
 
@@ -130,4 +141,6 @@ def sum_reducer(wanted):
         return SumKnown() if wanted.omit else Sum()
     if wanted.wide:
         return SumKnownWide() if wanted.omit else SumWide()
-    return SumKnownCompensated() if wanted.omit else SumCompensated()
+    if wanted.omit:
+        return SumKnownCompensated()
+    return SumHalves() if dtype.itemsize == out_dtype.itemsize == 2 else SumCompensated()

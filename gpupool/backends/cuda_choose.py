@@ -332,7 +332,8 @@ def _team(op: Operator, g: Geometry, places: Places, types: tuple[Any, ...]) -> 
         slots = 8 if SIMULATED else 32 if taps <= 2048 else 256
         per_block = min(lanes or THREADS // slots, 2 * THREADS // slots, 2 if SIMULATED else WARP)
         size = taps if taps < 2 * PART else whole(PART, slots * vector)
-    return Group(slots, per_block, vector, vector > 1 and vector <= wide, channels), size
+    eight = not SIMULATED and size > 8 * slots * vector and vector * len(types) <= 8
+    return Group(slots, per_block, vector, vector > 1 and vector <= wide, channels, eight), size
 
 
 class Group(NamedTuple):
@@ -343,6 +344,7 @@ class Group(NamedTuple):
     vector: int
     wide: bool  # vectors are loaded at once
     channels: int = 0  # with channels last: those of one thread, the units along the lanes
+    eight: bool = False  # eight loads of a thread are on their way at once
 
 
 def _plane(
@@ -360,7 +362,7 @@ def _plane(
     if group.channels:
         constants += (("CHANNELS", channels), ("LOADED", 8 * channels), ("FLAT", g.d.n * g.h.n == 1))
     else:
-        constants += (("WIDE", group.wide),)
+        constants += (("WIDE", group.wide), ("EIGHT", group.eight))
     label += f"_by{group.vector}" if group.vector > 1 and not group.wide else ""
     kernel = dataclasses.replace(_kernel(op, engine, *bits, constants, label), threads=threads)
     return Launch(kernel, -(-units // group.units), threads, g, walk, units, 0, 0)

@@ -40,6 +40,7 @@ SHARED = (
     integer_means.shift_of,
     integer_means.nearest_even,
     integer_means.half_to_even,
+    means.quotient_of,
     means.known_one,
     means.known_both,
     means.known_divisor,

@@ -111,6 +111,7 @@ def names(kernel: Kernel) -> dict[str, Any]:
         "counted": getattr(type(kernel.rule), "counted", None),
         **inverse(kernel.rule),
         **{name: getattr(type(red), name) for name in ("seed", "combine", "finish") if red is not None},
+        "few": getattr(type(red), "few", getattr(type(red), "combine", None)),
         "select": getattr(type(red), "select", None),
         "decode": decoder(x_codec),
         "decode_result": decoder(y_codec),

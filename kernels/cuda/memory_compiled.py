@@ -203,4 +203,25 @@ def ratio_of(typingctx, size, norm):
     return size(size, norm), generate
 
 
-NAMES = {"bits_of": bits_of, "float_of": float_of, "ratio_of": ratio_of}
+@intrinsic
+def quotient_of(typingctx, total, rest, count):
+    """(total + rest) / count in float32; NaN in the rest is no matter. A division would call functions, as above.
+
+    The quotient by the reciprocal is corrected by its remainder, which is exact: products of integers below 2**24 are
+    multiples of the least float.
+    """
+
+    def generate(context, builder, signature, args):
+        total, rest = args[0], args[1]
+        n = context.cast(builder, args[2], count, types.float32)
+        less, one = builder.fsub(ir.Constant(F32, -0.0), n), ir.Constant(F32, 1.0)
+        r = _assembly(builder, F32, F32, "rcp.approx.ftz.f32 $0, $1;", "=f,f", n)
+        r = builder.fma(builder.fma(less, r, one), r, r)
+        plain = builder.fmul(total, r)
+        whole = builder.fma(builder.fadd(builder.fma(less, plain, total), rest), r, plain)
+        return builder.select(builder.fcmp_ordered("ord", whole, whole), whole, plain)
+
+    return types.float32(types.float32, types.float32, count), generate
+
+
+NAMES = {"bits_of": bits_of, "float_of": float_of, "ratio_of": ratio_of, "quotient_of": quotient_of}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from numba import cuda
 
-from ..point import combine, decode, encode, finish, seed
+from ..point import combine, decode, encode, few, finish, seed
 from .memory import index, load_vector, number, unsigned
 from .operators import keep_one as keep
 from .operators import kept_one as kept
@@ -22,6 +22,7 @@ from .walk import place
 # Bound for each kernel:
 UNITS = SLOTS = VECTOR = BLOCK = BLOCK1 = 1
 WIDE = False
+EIGHT = False  # whether a plane is long enough for eight loads of a thread at once
 ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
 
 
@@ -41,12 +42,19 @@ def elements(x, at_x, g, t):
         vector = load_vector(x, at_x + t, VECTOR)
         acc = seed(RED, decode(X_CODEC, vector[0]), t)
         for j in range(1, VECTOR):
-            acc = combine(RED, acc, seed(RED, decode(X_CODEC, vector[j]), t + j))
+            acc = few(RED, acc, seed(RED, decode(X_CODEC, vector[j]), t + j))
         return acc
     acc = element(x, at_x, g, t)
     for j in range(1, VECTOR):
-        acc = combine(RED, acc, element(x, at_x, g, t + j))
+        acc = few(RED, acc, element(x, at_x, g, t + j))
     return acc
+
+
+def four(x, at_x, g, t, far):
+    """Four vectors, or groups of elements, in a fixed tree."""
+    a, b = elements(x, at_x, g, t), elements(x, at_x, g, t + far)
+    c, d = elements(x, at_x, g, t + 2 * far), elements(x, at_x, g, t + 3 * far)
+    return combine(RED, combine(RED, a, b), combine(RED, c, d))
 
 
 def reduced(x, at_x, g, t, end):
@@ -54,14 +62,18 @@ def reduced(x, at_x, g, t, end):
     acc = elements(x, at_x, g, t)
     far = index(SLOTS * VECTOR)
     t = t + far
-    while t + 3 * far < end:  # four loads on their way at once
-        a, b = elements(x, at_x, g, t), elements(x, at_x, g, t + far)
-        c, d = elements(x, at_x, g, t + 2 * far), elements(x, at_x, g, t + 3 * far)
-        acc = combine(RED, acc, combine(RED, combine(RED, a, b), combine(RED, c, d)))
+    while EIGHT and t + 7 * far < end:  # eight loads on their way at once
+        acc = combine(RED, combine(RED, acc, four(x, at_x, g, t, far)), four(x, at_x, g, t + 4 * far, far))
+        t = t + 8 * far
+    while t + 3 * far < end:
+        acc = combine(RED, acc, four(x, at_x, g, t, far))
         t = t + 4 * far
-    while t < end:
+    if t + far < end:
+        a, b = elements(x, at_x, g, t), elements(x, at_x, g, t + far)
+        acc = combine(RED, combine(RED, acc, a), b)
+        t = t + 2 * far
+    if t < end:
         acc = combine(RED, acc, elements(x, at_x, g, t))
-        t = t + far
     return acc
 
 

@@ -77,8 +77,8 @@ def test_every_engine_is_compiled():
     """The table reaches each kernel function of the package."""
     engines = {launch.kernel.engine.__name__ for _, launch in KERNELS.values()}
     assert engines == {
-        "point", "point_indices", "point_positions", "point_select", "tile", "tile_indices", "last", "last_indices",
-        "pixels", "large", "planes", "plane", "plane_parts", "plane_joined", "plane_last", "plane_last_parts",
+        "point", "point_indices", "point_positions", "point_select", "tile", "tile_indices", "tile_positions",
+        "last", "last_indices", "pixels", "large", "planes", "plane", "plane_parts", "plane_joined", "plane_last", "plane_last_parts",
     }  # fmt: skip
 
 

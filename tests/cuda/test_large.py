@@ -34,7 +34,7 @@ ROWS = [
     ("avg_pool2d", (2, 12, 16), "float32", SAME9, 0, 0, "slide_r4_v4_6k_mean_compensated"),
     ("avg_pool2d", (1, 12, 15), "float32", {**SAME9, "count_include_pad": False}, 0, 0, "mean_compensated"),
     ("avg_pool2d", (1, 12, 15), "float64", {**SAME9, "ceil_mode": True, "stride": 2}, 0, 0, "mean_wide"),
-    ("avg_pool2d", (1, 12, 15), "float16", {**SAME9, "divisor_override": -3}, 0, 0, "mean_compensated_f16"),
+    ("avg_pool2d", (1, 12, 15), "float16", {**SAME9, "divisor_override": -3}, 0, 0, "mean_halves_f16"),
     ("avg_pool2d", (1, 12, 16), "uint8", {**SAME9, "dtype": "uint8"}, 0, 0, "mean_int16_rounded_u8"),
     ("avg_pool2d", (1, 12, 16), "int32", SAME9, 0, 0, "mean_int64_i32_to_f64"),
     ("avg_pool2d", (1, 11, 16), "int64", SAME9, 0, 0, "mean_exact_i64_to_f64"),
