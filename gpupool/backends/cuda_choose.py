@@ -214,11 +214,9 @@ def _kernel(op: Operator, engine: Any, bits: int, offset_bits: int, constants: t
 def _launch(kernel: Kernel, g: Geometry, walk: Walk, count: int) -> Launch:
     """One thread for each unit of work; the simulator pays for idle threads, so its blocks are small.
 
-    Few blocks are halved: 3 and 4 of them on a multiprocessor take as long as 4, 6 and 7 as long as 7.
+    Few blocks are halved, so that the last ones to run keep no multiprocessor waiting for long.
     """
-    block = THREADS
-    while block > 2 * WARP and count < block * BLOCKS:
-        block //= 2
+    block = THREADS if count >= 2 * THREADS * BLOCKS else THREADS // 2 if count >= 2 * WARP * BLOCKS else 2 * WARP
     block = min(count, 64) if SIMULATED else block
     return Launch(kernel, -(-count // block), block, g, walk, count, 0, 0)
 

@@ -18,7 +18,7 @@ WIDEST = 16  # bytes of one load or store
 LARGEST_WINDOW = 8  # taps along an axis that are unrolled
 LARGEST_UNROLLED = 64  # taps of a window
 LOADED = 64  # bytes that a thread has on their way, where it can
-UNITS = 1 if SIMULATED else 132 * 1024  # threads with which an H200's multiprocessors are half full
+UNITS = 1 if SIMULATED else 132 * 512  # threads with which an H200's multiprocessors have enough to choose from
 
 
 class Choice(NamedTuple):
@@ -120,6 +120,11 @@ def widest(place: int, item: int, most: int, strides: tuple[int, ...]) -> int:
     while vector * 2 <= most and vector * 2 * item <= WIDEST and aligned(place, item, vector * 2, strides):
         vector *= 2
     return vector
+
+
+def power_from(n: int) -> int:
+    """The smallest power of two from n on."""
+    return 1 << max(0, n - 1).bit_length()
 
 
 def steps(g: Geometry, side: str, *names: str) -> tuple[int, ...]:
@@ -234,6 +239,8 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     columns = (tw - 1) * g.w.s + g.w.k
     vector, store = loaded_at_once(op, g, places, tw), stored_at_once(op, g, places, tw)
     lead = columns if vector == 1 else min(g.w.before % vector, columns)
+    rest = (columns - lead) % vector
+    head, tail = (1, 1) if vector == 1 else (power_from(lead), power_from(rest))
     tiles_w, tiles_h = -(-g.w.out // tw), -(-g.h.out // th)
     check_w, rows = leaves(g.w, tiles_w * tw), (th - 1) * g.h.s + g.h.k
     above, below = min(max(g.h.before, 0), rows), min(overhang(g.h, tiles_h * th), rows)
@@ -241,7 +248,7 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     units = g.outer.n * g.outer2.n * g.inner.n * g.d.out * tiles_h * tiles_w
     own = (
         ("TH", th), ("TW", tw), ("TILE", th * tw), ("VECTOR", vector), ("STORE", store), ("COLUMNS", columns),
-        ("LEAD", lead), ("ROWS", rows), ("CHECK_W", check_w), ("ABOVE", above), ("BELOW", below),
+        ("LEAD", lead), ("REST", rest), ("HEAD", head), ("TAIL", tail), ("ROWS", rows), ("CHECK_W", check_w), ("ABOVE", above), ("BELOW", below),
     )  # fmt: skip
     edges = ("w" if check_w else "") + ("h" if above + below else "")
     label += f"_t{th}x{tw}_v{vector}" + (f"_edges_{edges}" if edges else "")

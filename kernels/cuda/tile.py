@@ -3,8 +3,8 @@
 Rows of the input are loaded once for all outputs that they belong to, reduced along the row first and then combined
 downwards: the order of the point kernel, so the results are equal bit for bit. Dilation is 1, and W is contiguous.
 
-A row of the tile needs COLUMNS elements. The first LEAD lie before a vector boundary and the last few after one; those
-are loaded one by one, the rest as vectors of VECTOR. Where CHECK_W is not set, no window leaves a row.
+A row of the tile needs COLUMNS elements. The first LEAD lie before a vector boundary and the last REST after one; those
+are parts of shorter vectors, the others vectors of VECTOR. Where CHECK_W is not set, no window leaves a row.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from .point import RED, X_CODEC, Y_CODEC
 from .walk import place as positions
 
 # Bound for each kernel:
-KD = KH = KW = SH = SW = TH = TW = VECTOR = STORE = COLUMNS = LEAD = TILE = ROWS = 1
+KD = KH = KW = SH = SW = TH = TW = VECTOR = STORE = COLUMNS = TILE = ROWS = 1
+LEAD = REST = 0
+HEAD = TAIL = 1  # elements of the vectors that they are parts of
 DIVISOR = 0  # what averages are divided by where it is the same for all windows
 ABOVE = BELOW = 0  # rows of a tile that may lie before the input's first one, and after its last one
 CHECK_W = False
@@ -61,15 +63,42 @@ def load_many(v0, v1, j, x, at, position, n, place):
             keep(v0, v1, j + e, seed(RED, decode(X_CODEC, vector[e]), place + j + e))
 
 
+def load_head(v0, v1, x, at, position, n, place):
+    """The LEAD columns before the first vector: the end of one of HEAD elements, which lies inside the row or outside."""
+    if CHECK_W and (position < 0 or position >= n):
+        for e in range(LEAD):
+            keep(v0, v1, e, NEUTRAL)
+    else:
+        vector = load_vector(x, at, HEAD)
+        for e in range(LEAD):
+            keep(v0, v1, e, seed(RED, decode(X_CODEC, vector[HEAD - LEAD + e]), place + e))
+
+
+def load_tail(v0, v1, x, at, position, n, place):
+    """The REST columns behind the last vector: the beginning of one of TAIL elements, as above."""
+    if CHECK_W and (position < 0 or position >= n):
+        for e in range(REST):
+            keep(v0, v1, COLUMNS - REST + e, NEUTRAL)
+    else:
+        vector = load_vector(x, at, TAIL)
+        for e in range(REST):
+            keep(v0, v1, COLUMNS - REST + e, seed(RED, decode(X_CODEC, vector[e]), place + COLUMNS - REST + e))
+
+
 def load_row(v0, v1, x, row, start, n, place):
     """All columns that a tile needs of one row, as accumulators; `place` counts the tile's elements before the row."""
-    for j in range(LEAD):
-        load_one(v0, v1, j, x, row + start + j, start + j, n, place)
+    if HEAD > 1:
+        load_head(v0, v1, x, row + start + LEAD - HEAD, start + LEAD - HEAD, n, place)
+    else:
+        for j in range(LEAD):
+            load_one(v0, v1, j, x, row + start + j, start + j, n, place)
     for i in range((COLUMNS - LEAD) // VECTOR):
         j = LEAD + i * VECTOR
         load_many(v0, v1, j, x, row + start + j, start + j, n, place)
-    for j in range(LEAD + (COLUMNS - LEAD) // VECTOR * VECTOR, COLUMNS):
-        load_one(v0, v1, j, x, row + start + j, start + j, n, place)
+    if TAIL > 1:
+        load_tail(v0, v1, x, row + start + COLUMNS - REST, start + COLUMNS - REST, n, place)
+    elif REST > 0:
+        load_one(v0, v1, COLUMNS - 1, x, row + start + COLUMNS - 1, start + COLUMNS - 1, n, place)
 
 
 def add_row(a0, a1, v0, v1, r, first, there):
