@@ -79,7 +79,7 @@ def two_sum(red, a, b):
 
 
 def few_halves(red, a, b):
-    """Combine a few halves without their errors: 16 roundings of 24 bits leave nothing that a result of 11 bits shows."""
+    """Combine a few halves without their errors: 16 roundings of 24 bits leave nothing that 11 bits would show."""
     return (a[0] + b[0], np.float32(-0.0))
 
 

@@ -248,7 +248,8 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     units = g.outer.n * g.outer2.n * g.inner.n * g.d.out * tiles_h * tiles_w
     own = (
         ("TH", th), ("TW", tw), ("TILE", th * tw), ("VECTOR", vector), ("STORE", store), ("COLUMNS", columns),
-        ("LEAD", lead), ("REST", rest), ("HEAD", head), ("TAIL", tail), ("ROWS", rows), ("CHECK_W", check_w), ("ABOVE", above), ("BELOW", below),
+        ("LEAD", lead), ("REST", rest), ("HEAD", head), ("TAIL", tail),
+        ("ROWS", rows), ("CHECK_W", check_w), ("ABOVE", above), ("BELOW", below),
     )  # fmt: skip
     edges = ("w" if check_w else "") + ("h" if above + below else "")
     label += f"_t{th}x{tw}_v{vector}" + (f"_edges_{edges}" if edges else "")

@@ -64,7 +64,7 @@ def load_many(v0, v1, j, x, at, position, n, place):
 
 
 def load_head(v0, v1, x, at, position, n, place):
-    """The LEAD columns before the first vector: the end of one of HEAD elements, which lies inside the row or outside."""
+    """The LEAD columns before the first vector: the end of one of HEAD elements, inside the row or outside of it."""
     if CHECK_W and (position < 0 or position >= n):
         for e in range(LEAD):
             keep(v0, v1, e, NEUTRAL)
