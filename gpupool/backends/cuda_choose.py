@@ -386,8 +386,11 @@ def _in_parts(
 
 
 def part_size(taps: int, blocks: int, unit: int) -> int:
-    """Elements of a plane that one group of threads reduces: all, or a multiple of `unit` where blocks are few."""
-    parts = min(taps // PART, -(-BLOCKS // blocks))
+    """Elements of a plane that one group of threads reduces: all, or a multiple of `unit` where blocks are few.
+
+    Then there are several times as many of them as run at once: the last ones keep no multiprocessor waiting for long.
+    """
+    parts = min(taps // PART, -(-4 * BLOCKS // blocks)) if blocks < BLOCKS else 1
     return taps if parts < 2 else whole(-(-taps // parts), unit)
 
 

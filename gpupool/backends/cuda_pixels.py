@@ -13,6 +13,7 @@ from gpupool.backends.cuda_tiles import (
     common_constants,
     constant_window,
     leaves,
+    row_parts,
     steps,
     widest,
     window_label,
@@ -45,11 +46,11 @@ def choose_pixels(op: Any, g: Geometry, places: Any) -> Choice | None:
         store = widest(places.y, op.y_dtype.itemsize, tw * channels, steps(g, "ys", "outer", "outer2", "d", "h"))
         while tw * channels % store:
             store //= 2
-    lead = min(g.w.before * channels % vector, columns)
     check_w, check_h = leaves(g.w, tiles_w * tw), leaves(g.h, tiles_h * th)
     own = (
         ("TH", th), ("TW", tw), ("CHANNELS", channels), ("NUMBERS", tw * channels), ("TILE", th * tw * channels),
-        ("VECTOR", vector), ("STORE", store), ("COLUMNS", columns), ("LEAD", lead),
+        ("VECTOR", vector), ("STORE", store), ("COLUMNS", columns),
+        *row_parts(columns, g.w.before * channels, vector, g.w.n * channels),
         ("ROWS", (th - 1) * g.h.s + g.h.k), ("CHECK_W", check_w), ("CHECK_H", check_h),
     )  # fmt: skip
     edges = ("w" if check_w else "") + ("h" if check_h else "")

@@ -122,6 +122,19 @@ def widest(place: int, item: int, most: int, strides: tuple[int, ...]) -> int:
     return vector
 
 
+def row_parts(columns: int, before: int, vector: int, n: int) -> tuple[tuple[str, int], ...]:
+    """How `columns` elements of a row of n are loaded that begin `before` elements before a vector.
+
+    Those before the first vector and behind the last one are parts of vectors that are shorter, or come one by one.
+    """
+    lead = columns if vector == 1 else min(before % vector, columns)
+    rest = (columns - lead) % vector
+    head, tail = power_from(lead), power_from(rest)
+    if vector == 1 or lead < before % vector:
+        head = 1
+    return (("LEAD", lead), ("REST", rest), ("HEAD", head), ("TAIL", 1 if n % tail else tail))
+
+
 def power_from(n: int) -> int:
     """The smallest power of two from n on."""
     return 1 << max(0, n - 1).bit_length()
@@ -238,9 +251,6 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     th, tw = tile_shape(op, g, places, sizes)
     columns = (tw - 1) * g.w.s + g.w.k
     vector, store = loaded_at_once(op, g, places, tw), stored_at_once(op, g, places, tw)
-    lead = columns if vector == 1 else min(g.w.before % vector, columns)
-    rest = (columns - lead) % vector
-    head, tail = (1, 1) if vector == 1 else (power_from(lead), power_from(rest))
     tiles_w, tiles_h = -(-g.w.out // tw), -(-g.h.out // th)
     check_w, rows = leaves(g.w, tiles_w * tw), (th - 1) * g.h.s + g.h.k
     above, below = min(max(g.h.before, 0), rows), min(overhang(g.h, tiles_h * th), rows)
@@ -248,7 +258,7 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     units = g.outer.n * g.outer2.n * g.inner.n * g.d.out * tiles_h * tiles_w
     own = (
         ("TH", th), ("TW", tw), ("TILE", th * tw), ("VECTOR", vector), ("STORE", store), ("COLUMNS", columns),
-        ("LEAD", lead), ("REST", rest), ("HEAD", head), ("TAIL", tail),
+        *row_parts(columns, g.w.before, vector, g.w.n),
         ("ROWS", rows), ("CHECK_W", check_w), ("ABOVE", above), ("BELOW", below),
     )  # fmt: skip
     edges = ("w" if check_w else "") + ("h" if above + below else "")

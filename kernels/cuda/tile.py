@@ -97,8 +97,9 @@ def load_row(v0, v1, x, row, start, n, place):
         load_many(v0, v1, j, x, row + start + j, start + j, n, place)
     if TAIL > 1:
         load_tail(v0, v1, x, row + start + COLUMNS - REST, start + COLUMNS - REST, n, place)
-    elif REST > 0:
-        load_one(v0, v1, COLUMNS - 1, x, row + start + COLUMNS - 1, start + COLUMNS - 1, n, place)
+    else:
+        for j in range(COLUMNS - REST, COLUMNS):
+            load_one(v0, v1, j, x, row + start + j, start + j, n, place)
 
 
 def add_row(a0, a1, v0, v1, r, first, there):
