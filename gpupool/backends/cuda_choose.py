@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda_lanes, cuda_large, cuda_last, cuda_pixels, cuda_planes, cuda_tiles
+from gpupool.backends import cuda_large, cuda_last, cuda_pixels, cuda_planes, cuda_tiles
+from gpupool.backends.cuda_groups import BLOCKS, Group, team_of
 from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
 from gpupool.kernels.codecs import Plain
@@ -39,9 +40,6 @@ INT32 = 2**31 - 1
 LARGEST_LAUNCH = INT32 // 2  # output elements: so that thread numbers, rounded up to whole blocks, fit 32 bits
 THREADS = 256
 WARP = 32
-# Whole planes are cut where fewer blocks than BLOCKS would run (8 for each of an H200's 132 multiprocessors), into
-# parts of PART elements at least: their results are loaded once more.
-BLOCKS, PART = (4, 64) if SIMULATED else (1056, 1 << 14)
 
 
 class Launch(NamedTuple):
@@ -302,47 +300,11 @@ def _planes(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Laun
         kernel = dataclasses.replace(kernel, threads=cuda_planes.BLOCK)
         units = outputs(g)
         return Launch(kernel, -(-units // stretch.units), cuda_planes.BLOCK, g, stretch.walk, units, 0, 0)
-    team, size = _team(op, g, places, types)
+    team, size = team_of(op, g, places, types)
     if bits == 64 or size < taps:
         return _in_parts(op, g, (bits, offset_bits), team, size, types)
     walk = Walk(cut(g.inner.n // (team.channels or 1)), cut(1), cut(1), cut(1), cut(g.outer2.n))
     return _plane(op, plane_last if team.channels else plane, g, (bits, offset_bits), team, walk, types)
-
-
-def _team(op: Operator, g: Geometry, places: Places, types: tuple[Any, ...]) -> tuple[Group, int]:
-    """The threads that reduce a plane, and how many of its elements they reduce together: all, or a part."""
-    taps, units, item = g.d.n * g.h.n * g.w.n, g.outer.n * g.outer2.n * g.inner.n, op.x_dtype.itemsize
-    lanes = cuda_lanes.lanes_of(g)
-    channels = cuda_lanes.channels_of(op, g, places, types) if lanes else 0
-    lanes, units = lanes // (channels or 1), units // (channels or 1)
-    vector = wide = 1
-    if g.d.n * g.h.n == 1 and g.w.xs == 1:
-        wide = cuda_tiles.widest(places.x, item, taps, cuda_tiles.steps(g, "xs", "outer", "outer2", "inner"))
-    free = cuda_tiles.regroups(op, types)
-    while vector * 2 * item <= 16 and (vector * 2 <= wide or not free) and taps % (vector * 2) == 0:
-        vector *= 2
-    if free:
-        slots, per_block = (
-            cuda_lanes.group_of(taps, units, lanes, channels * item) if lanes else group(taps, vector, units)
-        )
-        size = part_size(taps, -(-units // per_block), slots * vector)
-    else:  # by the plane's size alone, so that no memory layout changes a bit
-        slots = 8 if SIMULATED else 32 if taps <= 2048 else 256
-        per_block = min(lanes or THREADS // slots, 2 * THREADS // slots, 2 if SIMULATED else WARP)
-        size = taps if taps < 2 * PART else whole(PART, slots * vector)
-    eight = not SIMULATED and size > 8 * slots * vector and vector * len(types) <= 8
-    return Group(slots, per_block, vector, vector > 1 and vector <= wide, channels, eight), size
-
-
-class Group(NamedTuple):
-    """The threads of a block that reduces planes: `slots` for each of `units` results, or vectors of `channels`."""
-
-    slots: int
-    units: int
-    vector: int
-    wide: bool  # vectors are loaded at once
-    channels: int = 0  # with channels last: those of one thread, the units along the lanes
-    eight: bool = False  # eight loads of a thread are on their way at once
 
 
 def _plane(
@@ -385,20 +347,6 @@ def _in_parts(
     return first._replace(then=then, scratch=first.units * (group.channels or 1))
 
 
-def part_size(taps: int, blocks: int, unit: int) -> int:
-    """Elements of a plane that one group of threads reduces: all, or a multiple of `unit` where blocks are few.
-
-    Then there are several times as many of them as run at once: the last ones keep no multiprocessor waiting for long.
-    """
-    parts = min(taps // PART, -(-4 * BLOCKS // blocks)) if blocks < BLOCKS else 1
-    return taps if parts < 2 else whole(-(-taps // parts), unit)
-
-
-def whole(n: int, unit: int) -> int:
-    """n rounded up to a multiple."""
-    return -(-n // unit) * unit
-
-
 def merged(axes: tuple[Axis, Axis, Axis]) -> tuple[Axis, Axis, Axis]:
     """The plane's axes with those joined that are one axis in memory; the last one takes what it can."""
     d, h, w = axes
@@ -411,13 +359,3 @@ def merged(axes: tuple[Axis, Axis, Axis]) -> tuple[Axis, Axis, Axis]:
         w = w._replace(n=w.n * h.n, xs=w.xs if w.n > 1 else h.xs)
         h = h._replace(n=1, xs=0)
     return d, h, w
-
-
-def group(taps: int, vector: int, units: int) -> tuple[int, int]:
-    """Threads for one output, a power of two, and outputs of one block."""
-    if SIMULATED:
-        return (8, 2) if taps < 32 * vector else (16, 1)
-    if taps <= 1024 * vector:
-        return 32, 8
-    # Few planes that are too small for parts: a block is all that a plane gets, so it is as large as a block may be.
-    return (1024, 1) if units <= 512 and 8192 * vector <= taps < 2 * PART else (256, 1)

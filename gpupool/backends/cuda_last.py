@@ -50,20 +50,19 @@ def choose_last(op: Any, g: Geometry, places: Any) -> Choice | None:
     overhang = leaves(g.h, down * th)  # rows that belong to no output
     across = steps(g, "ys", "outer", "outer2", "d", "h", "w")
     g = narrow(g, vector)
+    positions = (("STORE_WHERE", widest(places.where, op.where_item, vector, across)),) if op.indices else ()
     constants = (
         ("KD", g.d.k), ("KH", g.h.k), ("KW", g.w.k), ("SH", g.h.s), ("SW", g.w.s), ("DIVISOR", uniform_divisor(g)),
         ("NEUTRAL", absent), ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)),
         ("OUT", np.dtype(op.y_type).type), ("TH", th), ("TW", tw), ("TILE", th * tw * vector), ("VECTOR", vector),
         ("STORE", widest(places.y, op.y_dtype.itemsize, vector, across)), ("COLUMNS", columns),
         ("LOADED", columns * vector), ("ROWS", (th - 1) * g.h.s + g.h.k), ("CHECK", edges and not chooses),
-        ("EDGES", edges or overhang), ("SHARED", chooses),
+        ("EDGES", edges or overhang), ("SHARED", chooses), *positions,
     )  # fmt: skip
     walk = Walk(cut(g.inner.n // vector), cut(-(-g.w.out // tw)), cut(down), cut(g.d.out), cut(g.outer2.n))
     units = g.outer.n * g.outer2.n * g.d.out * down * walk.w.n * walk.c.n
     shape = f"_t{th}x{tw}" if th * tw > 1 else ""
     label = f"{window_label(g)}{shape}_v{vector}" + ("_edges" if edges or overhang else "")
-    if op.indices:
-        constants = (*constants, ("STORE_WHERE", widest(places.where, op.where_item, vector, across)))
     return Choice(last_indices if op.indices else last, constants, label, walk, units, g)
 
 

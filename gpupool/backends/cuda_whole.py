@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gpupool.backends.cuda_choose import BLOCKS, LARGEST_LAUNCH, PART, THREADS, WARP, merged
+from gpupool.backends.cuda_choose import LARGEST_LAUNCH, THREADS, WARP, merged
+from gpupool.backends.cuda_groups import BLOCKS, PART
 from gpupool.backends.cuda_jobs import Fitted, Grid, Place, Scratch, Stage, aligned_at, axes_of
 from gpupool.gradients import accumulator
 from gpupool.jobs import INT64, JobPlan

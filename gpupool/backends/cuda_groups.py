@@ -1,0 +1,117 @@
+"""Whole planes: which threads reduce one together, and which planes share a block. Integers only."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpupool.backends.cuda_tiles import WIDEST, regroups, steps, widest
+from gpupool.kernels.cuda.memory import SIMULATED
+from gpupool.kernels.window import Geometry
+
+BLOCK = 256  # threads
+WARP = 32
+# Whole planes are cut where fewer blocks than BLOCKS would run (8 for each of an H200's 132 multiprocessors), into
+# parts of PART elements at least: their results are loaded once more.
+BLOCKS, PART = (4, 64) if SIMULATED else (1056, 1 << 14)
+LINE = 128  # bytes of the cache that are loaded together
+BUSY = 1 << 18  # threads that keep an H200 busy, twice what it holds at a time
+SUMS = 32  # bytes of accumulators that a thread keeps beside what it loads
+
+
+class Group(NamedTuple):
+    """The threads of a block that reduces planes: `slots` for each of `units` results, or vectors of `channels`."""
+
+    slots: int
+    units: int
+    vector: int
+    wide: bool  # vectors are loaded at once
+    channels: int = 0  # with channels last: those of one thread, the units along the lanes
+    eight: bool = False  # eight loads of a thread are on their way at once
+
+
+def team_of(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> tuple[Group, int]:
+    """The threads that reduce a plane, and how many of its elements they reduce together: all, or a part."""
+    taps, units, item = g.d.n * g.h.n * g.w.n, g.outer.n * g.outer2.n * g.inner.n, op.x_dtype.itemsize
+    lanes = lanes_of(g)
+    channels = channels_of(op, g, places, types) if lanes else 0
+    lanes, units = lanes // (channels or 1), units // (channels or 1)
+    vector = wide = 1
+    if g.d.n * g.h.n == 1 and g.w.xs == 1:
+        wide = widest(places.x, item, taps, steps(g, "xs", "outer", "outer2", "inner"))
+    free = regroups(op, types)
+    while vector * 2 * item <= 16 and (vector * 2 <= wide or not free) and taps % (vector * 2) == 0:
+        vector *= 2
+    if free:
+        slots, per_block = lanes_group(taps, units, lanes, channels * item) if lanes else planes_of(taps, vector, units)
+        size = part_size(taps, -(-units // per_block), slots * vector)
+    else:  # by the plane's size alone, so that no memory layout changes a bit
+        slots = 8 if SIMULATED else 32 if taps <= 2048 else 256
+        per_block = min(lanes or BLOCK // slots, 2 * BLOCK // slots, 2 if SIMULATED else WARP)
+        size = taps if taps < 2 * PART else whole(PART, slots * vector)
+    eight = not SIMULATED and size > 8 * slots * vector and vector * len(types) <= 8
+    return Group(slots, per_block, vector, vector > 1 and vector <= wide, channels, eight), size
+
+
+def lanes_of(g: Geometry) -> int:
+    """Neighbouring channels of a pixel, 0 where pixels or nothing are neighbours in memory."""
+    return g.inner.n if g.inner.n > 1 and abs(g.w.xs) != 1 else 0
+
+
+def channels_of(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> int:
+    """Channels that one thread loads at once."""
+    item, held = op.x_dtype.itemsize, sum(np.dtype(t).itemsize for t in types)
+    if g.inner.xs != 1:
+        return 1
+    most = max(1, min(g.inner.n, SUMS // held, WIDEST // max(item, 2)))
+    channels = widest(places.x, item, most, steps(g, "xs", "outer", "outer2", "d", "h", "w"))
+    while g.inner.n % channels:
+        channels //= 2
+    return channels
+
+
+def lanes_group(taps: int, units: int, lanes: int, width: int) -> tuple[int, int]:
+    """Threads for one vector of outputs, a power of two, and vectors of one block.
+
+    Of all `units` vectors, which are `width` bytes wide, `lanes` are neighbours in memory.
+    """
+    line = min(WARP, LINE // width)
+    if SIMULATED:
+        return 4, min(lanes, 4)
+    if lanes <= line:  # one pixel's channels after another, without gaps
+        per_block, slots = lanes, power(BLOCK // lanes)
+    else:
+        most = BLOCK // line if units >= 256 * line else 2 * BLOCK // line  # few outputs get more threads each
+        slots = min(most, power(max(1, BUSY // units)))
+        per_block = max(line, min(power(lanes), 32, BLOCK // slots))
+    return max(2, min(slots, power(taps // 4))), per_block
+
+
+def power(n: int) -> int:
+    """The largest power of two up to n."""
+    return 1 << (n.bit_length() - 1)
+
+
+def planes_of(taps: int, vector: int, units: int) -> tuple[int, int]:
+    """Threads for one output, a power of two, and outputs of one block, where planes lie one after another."""
+    if SIMULATED:
+        return (8, 2) if taps < 32 * vector else (16, 1)
+    if taps <= 1024 * vector:
+        return 32, 8
+    # Few planes that are too small for parts: a block is all that a plane gets, so it is as large as a block may be.
+    return (1024, 1) if units <= 512 and 8192 * vector <= taps < 2 * PART else (256, 1)
+
+
+def part_size(taps: int, blocks: int, unit: int) -> int:
+    """Elements of a plane that one group of threads reduces: all, or a multiple of `unit` where blocks are few.
+
+    Then there are several times as many of them as run at once: the last ones keep no multiprocessor waiting for long.
+    """
+    parts = min(taps // PART, -(-4 * BLOCKS // blocks)) if blocks < BLOCKS else 1
+    return taps if parts < 2 else whole(-(-taps // parts), unit)
+
+
+def whole(n: int, unit: int) -> int:
+    """n rounded up to a multiple."""
+    return -(-n // unit) * unit
