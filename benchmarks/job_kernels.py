@@ -158,7 +158,8 @@ NHWC, NCDHW, LARGE_PLANES = (16, 112, 112, 64), (2, 32, 64, 96, 96), (1, 8, 4096
 def _apart_jobs() -> list[JobCase]:
     """Windows that do not overlap: whole vectors, edges, channels last, in depth; whole planes; big arrays."""
     last, rows = ("layout", "channels_last"), []
-    for kind in ({"op": "avg"}, {}, {"taken": "uint8"}, {"op": "lp", "p": 2.0}):
+    kinds: list[dict[str, Any]] = [{"op": "avg"}, {}, {"taken": "uint8"}, {"op": "lp", "p": 2.0}]
+    for kind in kinds:
         more = tuple(kind.items())
         rows += [JobCase("apart_backward", dtype, window=2, options=more) for dtype in (*FLOATS, "bfloat16")]
         rows += [JobCase("apart_backward", dtype, NHWC, window=2, options=(*more, last)) for dtype in FLOATS]
@@ -166,11 +167,13 @@ def _apart_jobs() -> list[JobCase]:
         rows += [JobCase("apart_backward", "float16", NHWC, window=3, options=(*more, last, ("padding", 1)))]
         rows += [JobCase("apart_backward", shape=NCDHW, window=2, options=(*more, ("spatial", 3)))]
         rows += [JobCase("apart_backward", dtype, window=7, options=more) for dtype in ("float32", "float16")]
-    for kind in ({"taken": "int64"}, *({"op": "lp", "p": p} for p in (1.0, 3.0, 2.5))):
+    kinds = [{"taken": "int64"}, *({"op": "lp", "p": p} for p in (1.0, 3.0, 2.5))]
+    for kind in kinds:
         more = tuple(kind.items())
         rows += [JobCase("apart_backward", window=2, options=more)]
         rows += [JobCase("apart_backward", "float16", NHWC, window=2, options=(*more, last))]
-    for kind in ({"op": "avg"}, {}, {"taken": "int64"}):
+    kinds = [{"op": "avg"}, {}, {"taken": "int64"}]
+    for kind in kinds:
         more = (("whole", True), *kind.items())
         rows += [JobCase("apart_backward", dtype, options=more) for dtype in FLOATS]
         rows += [JobCase("apart_backward", dtype, NHWC, options=(*more, last)) for dtype in ("float32", "float16")]

@@ -6,6 +6,7 @@ element, so the same call gives the same bits on every run.
 
 from __future__ import annotations
 
+from .norms import ratio_of
 from .window import Adaptive, Fractional, extent, fractional_slack
 
 
@@ -39,11 +40,6 @@ def fractional_windows_of(a, p):
     lo = (p - a.k + 1 - slack) * (a.out - 1)
     hi = (p + slack) * (a.out - 1) // free + 1
     return (lo // free if lo > 0 else 0), (hi if hi < a.out else a.out)
-
-
-def ratio_of(size, norm):
-    """size / norm; kernels for GPUs have their own, within 2 ulp."""
-    return size / norm
 
 
 def share_of_norm(size, norm, exponent, one):

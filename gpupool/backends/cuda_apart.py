@@ -39,7 +39,7 @@ class Cell(NamedTuple):
     """Along one axis: from one window to the next, and how many such cells reach to the end of the axis."""
 
     length: int
-    count: int
+    cells: int
 
 
 def cell(a: Axis) -> Cell:
@@ -139,7 +139,7 @@ def window_constants(g: Geometry) -> tuple[tuple[str, Any], ...]:
 
 def ragged(a: Axis) -> bool:
     """Whether cells leave the axis, or have no window."""
-    return a.before > 0 or cell(a).count * cell(a).length != a.n or cell(a).count != a.out
+    return a.before > 0 or cell(a).cells * cell(a).length != a.n or cell(a).cells != a.out
 
 
 def label_of(g: Geometry, vector: int, edges: bool) -> str:
@@ -172,7 +172,7 @@ def fit_given(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
         *stage.constants, *window_constants(g), ("OUT", stored_type(stage)), ("VECTOR", vector), ("WINDOWS", windows),
         ("EVEN", even), ("GIVEN", given[0]), ("GIVEN_WHERE", given[-1]), ("CHECK_W", edges[0]), ("CHECK", edges[1]),
     )  # fmt: skip
-    walk = Walk(cut(g.inner.n), cut(g.w.n // vector), cut(cell(g.h).count), cut(cell(g.d).count), cut(g.outer2.n))
+    walk = Walk(cut(g.inner.n), cut(g.w.n // vector), cut(cell(g.h).cells), cut(cell(g.d).cells), cut(g.outer2.n))
     return Fitted(stage.engine, constants, label_of(g, vector, any(edges)), g, steps_of(places), walk, g.outer.n)
 
 
@@ -191,7 +191,7 @@ def fit_found(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
     while most > 1 and most // math.gcd(most, length) * length > WIDEST_ROW:
         most //= 2
     load, store, windows = min(load, most), min(store, most), most // math.gcd(most, length)
-    tiles = -(-cell(g.w).count // windows)
+    tiles = -(-cell(g.w).cells // windows)
     check_w = ragged(g.w) or tiles * windows != g.w.out
     given = 1 if check_w else aligned_at(places[0], g, windows, "w", windows=True)
     edges = check_w, ragged(g.d) or ragged(g.h)
@@ -201,7 +201,7 @@ def fit_found(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
         ("WINDOWS", windows), ("COLUMNS", windows * length), ("GIVEN", given), ("CHECK_W", edges[0]),
         ("CHECK", edges[1]),
     )  # fmt: skip
-    walk = Walk(cut(g.inner.n), cut(tiles), cut(cell(g.h).count), cut(cell(g.d).count), cut(g.outer2.n))
+    walk = Walk(cut(g.inner.n), cut(tiles), cut(cell(g.h).cells), cut(cell(g.d).cells), cut(g.outer2.n))
     return Fitted(stage.engine, constants, label_of(g, load, any(edges)), g, steps_of(places), walk, g.outer.n)
 
 
@@ -225,8 +225,8 @@ def fit_last(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
         *stage.constants, *window_constants(g), ("OUT", stored_type(stage)), ("VECTOR", vector), ("GIVEN", given[0]),
         ("LOADED" if reads_x else "GIVEN_WHERE", given[-1]), ("CHECK_W", edges[0]), ("CHECK", edges[1]),
     )  # fmt: skip
-    axes = (cell(g.w).count, cell(g.h).count, cell(g.d).count)
-    walk = Walk(cut(g.inner.n // vector), *map(cut, axes), cut(g.outer2.n))
+    w, h, d = (cut(cell(a).cells) for a in (g.w, g.h, g.d))
+    walk = Walk(cut(g.inner.n // vector), w, h, d, cut(g.outer2.n))
     engine = LAST[stage.engine.__name__]
     return Fitted(engine, constants, label_of(g, vector, any(edges)), g, steps_of(places), walk, g.outer.n)
 

@@ -16,7 +16,7 @@ from numba.core.datamodel.models import OmittedArgDataModel
 from numba.core.datamodel.registry import register_default
 from numba.extending import intrinsic, overload, register_jitable
 
-from .. import codecs, exact, extremes, gradient, integer_means, means, point, ranks, window
+from .. import codecs, exact, extremes, integer_means, means, norms, point, ranks, window
 from ..cache import collector_paused
 from ..window import Geometry
 from .cache import KernelCache, closure_key
@@ -31,7 +31,7 @@ SHARED = (
     window.adaptive_range,
     codecs.bits_of,
     codecs.float_of,
-    gradient.ratio_of,
+    norms.ratio_of,
     exact.split_signed,
     exact.split_unsigned,
     exact.divide_exact,

@@ -39,7 +39,7 @@ def inside(g, pd, ph):
     return not CHECK or (pd >= 0 and pd < g.d.n and ph >= 0 and ph < g.h.n)
 
 
-def gift(raw, g, od, oh, ow):
+def gives(raw, g, od, oh, ow):
     """What a window gives to each of its elements."""
     value = ACC(0) + ACC(decode(X_CODEC, raw))
     if AVERAGES and UNIFORM == 0:
@@ -56,11 +56,11 @@ def load_given(values, grad, at, s, g, od, oh, ow):
             for k in range(WINDOWS // GIVEN):
                 vector = load_vector(grad, at + ow + k * GIVEN, GIVEN)
                 for e in range(GIVEN):
-                    values[k * GIVEN + e] = gift(vector[e], g, od, oh, ow + k * GIVEN + e)
+                    values[k * GIVEN + e] = gives(vector[e], g, od, oh, ow + k * GIVEN + e)
     else:
         for i in range(WINDOWS):
             if exists(g, od, oh, ow + i):
-                values[i] = gift(grad[at + (ow + i) * s.w], g, od, oh, ow + i)
+                values[i] = gives(grad[at + (ow + i) * s.w], g, od, oh, ow + i)
 
 
 def load_codes(codes, where, at, r, g, od, oh, ow):

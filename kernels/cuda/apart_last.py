@@ -12,7 +12,7 @@ from numba import cuda
 
 from ..point import combine, encode, finish, seed
 from ..window import first_tap
-from .apart import exists, gift, inside, store
+from .apart import exists, gives, inside, store
 from .apart_found import norm_share
 from .gather import decode_result
 from .memory import index, load_vector
@@ -41,9 +41,9 @@ def load_given(values, grad, at, step, g, od, oh, ow):
             if GIVEN > 1:
                 vector = load_vector(grad, at + k * GIVEN, GIVEN)
                 for e in range(GIVEN):
-                    values[k * GIVEN + e] = gift(vector[e], g, od, oh, ow)
+                    values[k * GIVEN + e] = gives(vector[e], g, od, oh, ow)
             else:
-                values[k] = gift(grad[at + k * step], g, od, oh, ow)
+                values[k] = gives(grad[at + k * step], g, od, oh, ow)
 
 
 def load_codes(codes, where, at, step, g, od, oh, ow):

@@ -11,7 +11,7 @@ from typing import Any
 from numba import cuda
 
 from ..point import encode
-from .apart import gift, store
+from .apart import gives, store
 from .memory import index, load_vector
 from .walk import place
 
@@ -30,9 +30,9 @@ def load_given(values, grad, at, step, g):
         if GIVEN > 1:
             vector = load_vector(grad, at + k * GIVEN, GIVEN)
             for e in range(GIVEN):
-                values[k * GIVEN + e] = gift(vector[e], g, index(0), index(0), index(0))
+                values[k * GIVEN + e] = gives(vector[e], g, index(0), index(0), index(0))
         else:
-            values[k] = gift(grad[at + k * step], g, index(0), index(0), index(0))
+            values[k] = gives(grad[at + k * step], g, index(0), index(0), index(0))
 
 
 def start(s, c, o2, o1):
