@@ -7,6 +7,7 @@
 | last | small constant windows, channels last: vectors of channels |
 | tile | small constant windows, rows contiguous: a tile of outputs a thread, vector loads where rows are aligned |
 | large | larger and dilated windows, where that takes fewer instructions: a tile of outputs a block, shared memory |
+| shared | small windows that share an axis |
 | point | everything else: any window, dilation, strides, positions |
 """
 
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda_large, cuda_tiles
+from gpupool.backends import cuda_large, cuda_shared, cuda_tiles
 from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
 from gpupool.kernels.codecs import Plain
@@ -223,9 +224,9 @@ def _any(op: Operator, g: Geometry, offset_bits: int) -> Launch:
 
 
 def _fast(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
-    """A kernel for windows that slide, if there is one for these."""
+    """A kernel for windows that slide, or share an axis, if there is one for these."""
     if not isinstance(op.rule, Sliding):
-        return None
+        return _shared(op, g, offset_bits)
     chosen = _whole(op, g, offset_bits, places) or _constant(op, g, offset_bits, places)
     return chosen or _large(op, g, offset_bits, places)
 
@@ -236,6 +237,15 @@ def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> La
         return None
     choice = None if op.indices else cuda_tiles.choose_last(op, g, places)
     choice = choice or cuda_tiles.choose_tile(op, g, places)
+    if choice is None:
+        return None
+    kernel = _kernel(op, choice.engine, 32, offset_bits, choice.constants + walk_flags(choice.walk), choice.label)
+    return _launch(kernel, g, choice.walk, choice.units)
+
+
+def _shared(op: Operator, g: Geometry, offset_bits: int) -> Launch | None:
+    """The kernel for small windows that share an axis."""
+    choice = None if index_bits(g, op.rule) != 32 else cuda_shared.choose_shared(op, g)
     if choice is None:
         return None
     kernel = _kernel(op, choice.engine, 32, offset_bits, choice.constants + walk_flags(choice.walk), choice.label)
