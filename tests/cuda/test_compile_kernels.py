@@ -77,7 +77,8 @@ def test_every_engine_is_compiled():
     """The table reaches each kernel function of the package."""
     engines = {launch.kernel.engine.__name__ for _, launch in KERNELS.values()}
     assert engines == {
-        "point", "point_indices", "point_positions", "point_select", "tile", "tile_indices", "last", "large",
+        "point", "point_indices", "point_positions", "point_select", "tile", "tile_indices", "tile_positions",
+        "shared", "shared_indices", "shared_positions", "last", "large",
         "plane", "plane_parts", "plane_joined",
     }  # fmt: skip
 
