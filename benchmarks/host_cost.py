@@ -114,6 +114,19 @@ class FakeDriver:
 
 
 @contextlib.contextmanager
+def fake_cupy() -> Iterator[None]:
+    """CuPy replaced, and nothing else: what is imported meanwhile stays imported, or its classes would exist twice."""
+    before = sys.modules.get("cupy")
+    sys.modules["cupy"] = FakeCupy  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["cupy"]
+        if before is not None:
+            sys.modules["cupy"] = before
+
+
+@contextlib.contextmanager
 def no_gpu_needed(
     launch: Callable[..., tuple] = lambda *_: (0,), load: Callable[..., int] = lambda *_: 1
 ) -> Iterator[None]:
@@ -121,7 +134,7 @@ def no_gpu_needed(
     from gpupool.backends import cuda, cuda_arrays, cuda_launch
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(mock.patch.dict(sys.modules, {"cupy": FakeCupy}))
+        stack.enter_context(fake_cupy())
         stack.enter_context(mock.patch.dict(cuda._calls, clear=True))
         stack.enter_context(mock.patch.dict(cuda_arrays._libraries, clear=True))
         stack.enter_context(mock.patch.object(cuda_launch, "load", load))

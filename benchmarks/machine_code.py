@@ -91,11 +91,12 @@ def _cases() -> tuple[Case, ...]:
         Case("max", 3, 1, 1, "uint8", indices=True),
         Case("max", 3, 2, 2, indices=True, dilation=2),
         Case("max", 2, 2, positions=True),
-        Case("max", 3, 2, 2, positions=True, dilation=2),
+        Case("max", 3, 2, 2, dilation=2, positions=True),
     ]
     rows += _offsets()
     rows += [
-        Case(op, None, None, dtype=t, output_size=7, shape=(64, 256, 40, 40), indices=i)
+        Case(op, None, None, dtype=t, output_size=size, shape=shape, indices=i)
+        for size, shape in ((7, (64, 256, 40, 40)), (50, (16, 64, 112, 112)))
         for op, t, i in (
             ("max", "float32", False),
             ("max", "float32", True),
@@ -105,7 +106,10 @@ def _cases() -> tuple[Case, ...]:
             ("avg", "uint8", False),
         )
     ]
-    rows += [Case("max", None, None, output_size=(2**16 + 1,), shape=(3 * 2**17,))]
+    rows += [
+        Case("max", None, None, output_size=(2**16 + 1,), shape=(3 * 2**17,)),
+        Case("max", None, None, output_size=50, shape=(16, 64, 112, 112), indices=True, positions=True),
+    ]
     rows += [Case("avg", 2, 2, dtype="uint8", out_dtype="uint8"), Case("avg", 2, 2, dtype="float32", out_dtype="uint8")]
     rows += [
         Case("avg", 2, 2, 1, "float32"),
@@ -224,6 +228,7 @@ BUDGETS = (
     Budget(Case("max", 3, 2, 1, indices=True), 100),
     Budget(Case("max", 2, 2, indices="offsets"), 38),
     Budget(Case("max", 3, 2, 1, indices="offsets"), 84),
+    Budget(Case("max", 3, 2, 1, indices="offsets", positions=True), 81),
     Budget(Case("max", 2, 2, 0, "float32", "channels_last", NHWC), 30),
     Budget(Case("max", 2, 2, 0, "float16", "channels_last", NHWC), 25),
     Budget(Case("max", 2, 2, 0, "uint8", "channels_last", NHWC), 16),
@@ -322,12 +327,13 @@ def row(case: Case, launch: Launch, cc: int, folder: Path | None) -> tuple[dict[
 
 
 def job_row(case: JobCase, one: Launched, cc: int, folder: Path | None) -> tuple[dict[str, Any], Machine]:
-    """The same of a kernel with several operands, which computes one element; its loops count once."""
+    """The same of a kernel with several operands, which computes one element or a strip; its loops count once."""
     about = {
         "op": case.kind, "window": case.window, "stride": 2, "padding": 1 if case.window == 3 else 0,
         "dilation": dict(case.options).get("dilation", 1), "dtype": case.dtype, "layout": "channels_first",
     }  # fmt: skip
-    return line(about, one.kernel, 1, lambda m: m.instructions, cc, folder)
+    strip = dict(one.kernel.constants).get("TILE", 1)
+    return line(about, one.kernel, strip, lambda m: m.instructions, cc, folder)
 
 
 def line(

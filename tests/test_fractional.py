@@ -212,7 +212,7 @@ def test_samples_of_halves(backend, name):
     dtype = np.dtype(getattr(ml_dtypes, name) if name == "bfloat16" else name)
     samples = np.array([[[0.25, 0.734375], [0.5, 0.90625]]], dtype)
     want = gp.fractional_max_pool2d(X, 2, (4, 5), None, True, samples.astype(np.float32))
-    for given in [samples] + [backend.array(samples)] * backend.supports(dtype):
+    for given in [samples, backend.array(samples)] if backend.supports(dtype) else [samples]:
         got = gp.fractional_max_pool2d(backend.array(X), 2, (4, 5), None, True, given)
         for found, one in zip(got, want, strict=True):
             compare.assert_same_bits(backend.to_numpy(found), one)

@@ -10,6 +10,7 @@
 | pixels | the same with few channels, as in images: some pixels with all their channels |
 | tile | small constant windows, rows contiguous: a tile of outputs a thread, vector loads where rows are aligned |
 | large | larger and dilated windows, where that takes fewer instructions: a tile of outputs a block, shared memory |
+| shared | small windows that share an axis |
 | point | everything else: any window, dilation, strides, positions |
 """
 
@@ -20,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends import cuda_large, cuda_last, cuda_pixels, cuda_planes, cuda_tiles
+from gpupool.backends import cuda_large, cuda_last, cuda_pixels, cuda_planes, cuda_shared, cuda_tiles
 from gpupool.backends.cuda_groups import BLOCKS, Group, team_of
 from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
@@ -229,9 +230,9 @@ def _any(op: Operator, g: Geometry, offset_bits: int) -> Launch:
 
 
 def _fast(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
-    """A kernel for windows that slide, if there is one for these."""
+    """A kernel for windows that slide, or share an axis, if there is one for these."""
     if not isinstance(op.rule, Sliding):
-        return None
+        return _shared(op, g, offset_bits)
     chosen = _whole(op, g, offset_bits, places) or _constant(op, g, offset_bits, places)
     return chosen or _large(op, g, offset_bits, places)
 
@@ -248,6 +249,15 @@ def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> La
         return None
     kernel = _kernel(op, choice.engine, 32, offset_bits, choice.constants + walk_flags(choice.walk), choice.label)
     return _launch(kernel, choice.geometry, choice.walk, choice.units)
+
+
+def _shared(op: Operator, g: Geometry, offset_bits: int) -> Launch | None:
+    """The kernel for small windows that share an axis."""
+    choice = None if index_bits(g, op.rule) != 32 else cuda_shared.choose_shared(op, g)
+    if choice is None:
+        return None
+    kernel = _kernel(op, choice.engine, 32, offset_bits, choice.constants + walk_flags(choice.walk), choice.label)
+    return _launch(kernel, g, choice.walk, choice.units)
 
 
 def _large(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:

@@ -224,17 +224,23 @@ def reaches(a: Axis, size: int) -> list[tuple[int, int]]:
     return found
 
 
+def most_windows(a: Axis, size: int) -> int:
+    """How many windows may reach a thread's elements."""
+    return 1 + max(hi for _, hi in reaches(a, size))
+
+
 def shared_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted | None:
     """Strips under windows that share the axes."""
     g, channels = grid.geometry, channels_of(places, grid.geometry.inner.n)
     if 0 in (g.d.out, g.h.out, g.w.out):
         return None
     across = min(2 if channels > 1 else row_elements(g.w._replace(s=1), places[-1], 1), g.w.n)
-    down = min(2, g.h.n)
-    may = reaches(g.w, across)
-    rows, columns = (1 + max(hi for _, hi in some) for some in (reaches(g.h, down), may))
+    columns = most_windows(g.w, across)
+    down = next((n for n in (4, 2) if n <= g.h.n and most_windows(g.h, n) <= MOST_SHARED), 1)
+    rows = most_windows(g.h, down)
     if rows > MOST_SHARED or columns * channels > LARGEST_LOADED or columns > 15:
         return None
+    may = reaches(g.w, across)
     constants = (
         ("ROWS", rows), ("COLUMNS", columns), ("LOADED", columns * channels),
         ("FROM", sum(lo << 4 * t for t, (lo, _) in enumerate(may))),

@@ -15,6 +15,7 @@ from numba import cuda
 from ..point import counted, decode
 from .gather import reached
 from .memory import index, load_vector, number
+from .shared import closing, opening
 from .strip import empty, mark_of, store, taken_before
 from .walk import place, split
 
@@ -30,18 +31,6 @@ TH = TW = V = ROWS = COLUMNS = TILE = LOADED = 1
 FROM = TO = 0  # bound: for each element of a row the first and the last window that may reach it, in 4 bits each
 INT = np.int32  # of positions: an array has none of the indices' own types
 TRUSTED = False  # bound: whether no window is said to have chosen an element of another
-
-
-def opening(a, by, o):
-    """Where window `o` begins; `by` divides by the number of windows."""
-    start, _ = split(o * a.n, by)
-    return start
-
-
-def closing(a, by, o):
-    """Where window `o` ends."""
-    stop, _ = split((o + 1) * a.n + a.s - 1, by)
-    return stop
 
 
 def may_reach(j, t):
