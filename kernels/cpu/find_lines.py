@@ -16,8 +16,7 @@ import numpy as np
 
 from ..point import combine, decode, encode, finish, seed
 from .jit import c_function, called, fetch, fetch_alone, pointer, put, unpacked
-from .memory import full_width
-from .tile_lines import AHEAD, ask
+from .memory import AHEAD, ask, full_width
 
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
 WHOLE = 16  # lanes
@@ -124,7 +123,7 @@ def across_pass(x_type, best_type, codec, red, step, k, fresh):
             for o in range(many):
                 src, dst = r * below + o * hop, r * pitch + o * width
                 if asked <= AHEAD:  # 2x2 of 16x224x224x64 takes 32 ms instead of 37
-                    ask(at + src * item, asked)
+                    ask(at + src * item + AHEAD, asked)
                 for i in range(n):
                     acc = seed(red, decode(codec, fetch(x, src + i * step)), np.int32(number))
                     for j in range(1, k):

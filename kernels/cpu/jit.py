@@ -31,6 +31,7 @@ SHARED = (
     window.adaptive_range,
     codecs.bits_of,
     codecs.float_of,
+    gradient.power,
     gradient.ratio_of,
     exact.split_signed,
     exact.split_unsigned,
