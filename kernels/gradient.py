@@ -42,6 +42,15 @@ def fractional_windows_of(a, p):
     return (lo // free if lo > 0 else 0), (hi if hi < a.out else a.out)
 
 
+def power(size, exponent):
+    """size ** exponent, as a product where it takes few: a power takes as long as twenty of them, and no vectors."""
+    if exponent == 1.0:
+        return size
+    if exponent == 2.0:
+        return size * size
+    return size * size * size if exponent == 3.0 else size**exponent
+
+
 def share_of_norm(size, norm, exponent, one):
     """(size / norm) ** exponent for an element of a window with this norm; `one` is 1 in the type of both.
 
@@ -54,12 +63,7 @@ def share_of_norm(size, norm, exponent, one):
         return norm
     if size == norm:  # infinite exponents, and infinite elements, too
         return one
-    ratio = ratio_of(size, norm)
-    if exponent == 1.0:
-        return ratio
-    if exponent == 2.0:  # a power takes as long as twenty products, and no vectors
-        return ratio * ratio
-    return ratio * ratio * ratio if exponent == 3.0 else ratio**exponent
+    return power(ratio_of(size, norm), exponent)
 
 
 def inverse(rule):

@@ -50,6 +50,13 @@ SLIDING += [
     ("lp", (suffix, shape, {"norm_type": p, **arguments}))
     for p, (suffix, shape, arguments) in zip((2, 3, 1.5, 1, float("inf")), SOME, strict=True)
 ]
+# Norms of overlapping windows, by exponents that are none, products and powers, in all ways that lines are dealt out.
+SLIDING += [
+    ("lp", (suffix, shape, {"norm_type": p, **arguments}))
+    for p, (suffix, shape, arguments) in zip(
+        (1, 3, 2.5, 4, 2, 1, 5), [WINDOWS[i] for i in (2, 2, 5, 9, 11, 14, 10)], strict=True
+    )
+]
 GLOBAL = [(op, row) for op in ("max", "avg") for row in WHOLE]
 GLOBAL += [(op, row) for op in ("min", "sum") for row in WHOLE[1:4]]
 GLOBAL += [("lp", ("2d", (2, 3, 5, 2), {"norm_type": 4, "keepdims": False, "data_format": LAST}))]

@@ -117,16 +117,17 @@ def test_divisors_without_nan(engines, dtype):
 
 @pytest.mark.parametrize("op", ["max", "avg"])
 def test_uneven_windows(engines, op):
-    """Windows that share axes with up to 30 positions each, one and two axes, longer results, several bands of rows."""
+    """Windows that share axes with up to 30 positions each, one to three axes, longer results, several bands of rows."""
     rng = np.random.default_rng(8)
-    tall = [((2, 700, 23), (100, 7)), ((1, 90, 33, 5), (40, 4)), ((3, 61), (2,))]
-    for trial in range(60):
-        axes, last = 1 + trial % 2, trial % 3 == 0
-        shape = (*rng.integers(1, 4, 2), *rng.integers(1, 60, axes), *((rng.integers(1, 20),) if last else ()))
+    tall = [((2, 700, 23), (100, 7)), ((1, 90, 33, 5), (40, 4)), ((3, 61), (2,)), ((1, 5, 300, 41), (3, 90, 7))]
+    for trial in range(90):
+        axes, last = 1 + trial % 3, trial % 4 == 0
+        most = 60 if axes < 3 else 21
+        shape = (*rng.integers(1, 4, 2), *rng.integers(1, most, axes), *((rng.integers(1, 20),) if last else ()))
         size = tuple(rng.integers(1, 40, axes))
         if trial < len(tall):
             shape, size = tall[trial]
-            axes, last = len(size), len(shape) == 4
+            axes, last = len(size), shape[-1] == 5
         x = values(rng, tuple(map(int, shape)), DTYPES[trial % len(DTYPES)])
         x = np.asfortranarray(x) if trial % 5 == 0 else x
         function = getattr(gp, f"adaptive_{op}_pool{axes}d")
@@ -290,6 +291,49 @@ def test_results_past_the_caches(monkeypatch, function, shape, window, arguments
     np.testing.assert_array_equal(*results)
     streams = [op for call in cpu._calls.values() for op in streamed(call)]
     assert streams, "no result was written past the caches"
+
+
+@pytest.mark.parametrize("positions", [True, "offsets"])
+@pytest.mark.parametrize(
+    ("shape", "window", "arguments"),
+    [
+        ((3, 5, 61, 59), (3, 1, 1), {}),
+        ((2, 40, 62, 7), (2, 2), {"data_format": "channels_last"}),
+        ((2, 9, 30, 33, 3), (3, 2, 1), {"data_format": "channels_last"}),
+    ],
+)
+def test_positions_past_the_caches(monkeypatch, shape, window, arguments, positions):
+    """The same for pairs of results, of which neither need begin where a cache line does."""
+    from gpupool.backends import cpu, cpu_find
+
+    x = np.random.default_rng(3).integers(0, 256, shape).astype("float32")
+    arguments = {**arguments, "return_indices": positions}
+    results = []
+    for limit in (1 << 60, 0):
+        monkeypatch.setattr(cpu_find, "STREAMED", limit)
+        monkeypatch.setattr(cpu_find, "STAGED", 5000)  # some rows at a time
+        monkeypatch.setattr(cpu, "_calls", {})
+        pair = gp.max_pool2d(x, *window, **arguments)
+        for offset in (0, 1, 5):
+            memory = [np.full(part.size + 40, 77, part.dtype) for part in pair]
+            out = tuple(m[offset : offset + m.size - 40].reshape(pair[0].shape) for m in memory)
+            gp.max_pool2d(x, *window, **arguments, out=out)
+            for m, got, part in zip(memory, out, pair, strict=True):
+                np.testing.assert_array_equal(got, part)
+                assert (m[:offset] == 77).all()
+                assert (m[offset + part.size :] == 77).all()
+        results.append(pair)
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    np.testing.assert_array_equal(results[0][1], results[1][1])
+    assert all(staged(call) > 0 for call in cpu._calls.values()), "no result was written past the caches"
+
+
+def staged(call):
+    """How many rows of results with positions a call writes past the caches at a time."""
+    from gpupool.kernels.cpu.find import FINDING
+    from gpupool.kernels.cpu.indices import Storing
+
+    return call.stages[0][5][FINDING + Storing._fields.index("staged")]
 
 
 def streamed(call):

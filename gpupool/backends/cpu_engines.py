@@ -18,7 +18,7 @@ from gpupool.kernels.reducers import neutral, selects, unordered
 from gpupool.kernels.window import Adaptive, Geometry, Sliding, extent, tap_count
 
 from .cpu_find import MOST_TABLE, find_program
-from .cpu_uneven import is_flat, uneven_program
+from .cpu_uneven import has_program, uneven_program
 from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
 from .cpu_windows import windows_program
 
@@ -74,7 +74,7 @@ def choose_engine(
         return Choice((Stage(point_select, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     loaded = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
     acc = red.accumulator(loaded)
-    fast = isinstance(rule, Sliding) or (isinstance(rule, Adaptive) and is_flat(g))
+    fast = isinstance(rule, Sliding) or (isinstance(rule, Adaptive) and has_program(g))
     if acc is None or neutral(red, loaded) is None or not fast or work(g) <= SMALL_WORK:
         return Choice((Stage(point, jit.pack(g), (*kinds, *codecs, red, rule), rows_of(g)),))
     types = Types(*kinds, acc, *codecs, red, red, red)

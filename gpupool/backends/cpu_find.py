@@ -12,11 +12,14 @@ from gpupool.kernels.cpu.find import fill_spans
 from gpupool.kernels.cpu.find_lines import WHOLE, Finding, Storing, finders, store_pass
 from gpupool.kernels.window import SLIDING, Axis, Geometry, Sliding, extent
 
+from .cpu_windows import STREAMED
+
 MOST_TAPS = 8  # of one pass: more need more registers than there are
 FEW = 4  # windows in a row, below which long ones are gone through tap by tap
 MOST_TABLE = 2**31 - 1  # elements of a plane: distances in it are int32
 # Bytes of buffers that a band should need: 3x3 s2 on 8x112x112x64 takes 26 ms with 128 KiB, 18 with 256, 10 from here.
 BAND_BYTES = 1 << 19
+STAGED = 1 << 15  # bytes of results in the buffer, at most but for one row
 
 
 def with_tables(finding: Finding, further: Any, tables: list[np.ndarray]) -> np.ndarray:
@@ -95,7 +98,8 @@ def make_finding(
     pitch = -(-w.out * n // WHOLE) * WHOLE + WHOLE
     line = pitch * (best.itemsize + 4) * (2 if w.k > MOST_TAPS else 1)
     reach = extent(h.k, h.d)
-    band = max(1, min(h.out, (BAND_BYTES // (line * d.k) - reach) // h.s + 1))
+    room = BAND_BYTES if reach > h.s else BAND_BYTES // 2  # windows that share no lines need no more
+    band = max(1, min(h.out, (room // (line * d.k) - reach) // h.s + 1))
     gathers = int(w.xs != n or xi != 1) if n > 1 else int(w.xs != 1)
     taps, rows = min(w.k, MOST_TAPS), min(d.k * h.k, MOST_TAPS)
     units = (h.d * w.n, d.d * h.n * w.n, w.d) if flat else (w.k, h.k * w.k, 1)
@@ -106,6 +110,15 @@ def make_finding(
         band, lines_of(spans[1], h, band), pitch, 0, 0, 0, *passes,
     ))  # fmt: skip
     return finding, spans
+
+
+def staged_rows(g: Geometry, groups: int, *items: int) -> int:
+    """How many rows of windows are stored at a time past the caches, 0 where that does not pay."""
+    row = g.w.out * g.inner.n
+    dense = groups == 1 and (g.inner.n == 1 or g.inner.ys == 1) and (g.w.out == 1 or g.w.ys == g.inner.n)
+    dense = dense and (g.h.out == 1 or g.h.ys == row)
+    total = g.outer.n * g.outer2.n * g.d.out * g.h.out * row * sum(items)
+    return max(1, STAGED // (row * sum(items))) if dense and total > STREAMED else 0
 
 
 def find_program(
@@ -132,7 +145,8 @@ def find_program(
     store = jit.c_function(store_pass(best, kinds[1], where, codecs[1], red))
     z = Storing._make((
         groups, g.inner.n, g.inner.xs, g.outer2.n, g.outer.xs, g.outer.ys, g.outer2.xs, g.outer2.ys,
-        g.d.ys, g.h.ys, g.w.ys, g.inner.ys, kinds[1].itemsize, where.itemsize, flat_d, flat_h, 0, store,
+        g.d.ys, g.h.ys, g.w.ys, g.inner.ys, kinds[1].itemsize, where.itemsize, flat_d, flat_h, 0,
+        staged_rows(g, groups, kinds[1].itemsize, where.itemsize), store,
     ))  # fmt: skip
     units = g.outer.n * g.outer2.n * groups * q.od * -(-q.oh // q.band)
     return with_tables(q, z, [*tables, starts]), units

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpupool.geometry import NO_AXIS, make_axis
-from gpupool.gradients import accumulator, divides, exponent_of
+from gpupool.gradients import accumulator, divides
 from gpupool.jobs import JobPlan, index_error
 from gpupool.kernels.codecs import input_codec
 from gpupool.kernels.cpu import jit
@@ -17,7 +17,6 @@ from gpupool.kernels.cpu.choose import Choosing
 from gpupool.kernels.cpu.choose import choose as choose_kernel
 from gpupool.kernels.cpu.choose_lines import found_giver, givers
 from gpupool.kernels.cpu.frame import FRAME, Frame
-from gpupool.kernels.cpu.powers import powers
 from gpupool.kernels.cpu.scatter import chosen, chosen_wide, extremes, unpool, unpool_back
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
@@ -29,7 +28,7 @@ from .cpu import payload
 from .cpu import run as run_pooling
 from .cpu_find import MOST_TABLE, make_finding, with_tables
 from .cpu_frame import Form, Runner, Runners, launch
-from .cpu_tiles import found_in_tiles, powers_in_tiles, tile_axes
+from .cpu_tiles import found_in_tiles, tile_axes
 
 
 def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
@@ -37,24 +36,24 @@ def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     f = Frame(*packed[:FRAME].tolist())
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     g_type, x_type = payload(plan.dtypes[0]), payload(plan.out_dtype)
-    z = make_across(f, plan, packed, (acc.itemsize, g_type.itemsize, x_type.itemsize))
+    z = make_across(f, plan, packed, (acc.itemsize, g_type.itemsize, x_type.itemsize, x_type.itemsize))
     lines = passes(g_type, x_type, acc, input_codec(plan.dtypes[0]), input_codec(plan.out_dtype))
     numbers = np.array([*z, *lines], np.int64)
-    code = jit.compiled(spread, 6, ())
+    code = jit.compiled(spread, 7, ())
     rows, elements = f.outer * f.d * f.h, math.prod(form.x)
     where = packed.ctypes.data, numbers.ctypes.data
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers)) -> None:
-        launch(code, (arrays[0].ctypes.data, out.ctypes.data, *where), (), rows, elements)
+        launch(code, (arrays[0].ctypes.data, 0, out.ctypes.data, *where), (), rows, elements)
 
     return run
 
 
-def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, int, int]) -> Across:
+def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, int, int, int]) -> Across:
     """How lines are dealt to elements: the cheapest way that this window allows."""
     last = plan.pooled[-1] if plan.pooled else None
     k, s, d, before = (last.k, last.s, last.d, last.before) if last else (1, 1, 1, 0)
-    taps = packed[FRAME + 2 * f.d + 3 * f.od + 2 * f.h + 3 * f.oh + 2 * f.w :][: f.ow]
+    counts, taps = np.split(packed[FRAME + 2 * f.d + 3 * f.od + 2 * f.h + 3 * f.oh + f.w :][: f.w + f.ow], [f.w])
     averages = int(divides(plan))
     uniform = int(taps[0]) if len(taps) and (taps == taps[0]).all() else 0
     if not averages:
@@ -72,32 +71,7 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
     else:
         mode = RUNS if d == 1 and k <= s else TABLE
     margin = ((extent(k, d) + s) * f.inner + 15) // 16 * 16
-    return Across(mode, k, s, d, before, averages, uniform, margin, *items)
-
-
-def powers_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
-    """Gradients of Lp norms, which are computed again."""
-    acc = accumulator(plan.dtypes[0], plan.out_dtype)
-    f = Frame(*packed[:FRAME].tolist())
-    codecs = input_codec(plan.dtypes[0]), input_codec(plan.out_dtype)
-    numbers = acc.type(0), acc.type(1), acc.type(exponent_of(plan))
-    constants = (payload(plan.dtypes[0]), payload(plan.out_dtype), acc, codecs, numbers)
-    rows, elements = f.outer * f.d * f.h, math.prod(form.x)
-    request = plan.request._replace(dtype=acc.name, keepdims=True)
-    back = tuple(form.order.index(a) for a in range(len(form.order)))
-    frame, axes = packed.ctypes.data, tile_axes(plan)
-    if axes:
-        give = powers_in_tiles(plan, form, axes)
-    else:
-        code = jit.compiled(powers, 7, constants)
-        give = lambda *addresses: launch(code, (*addresses, frame), constants, rows, elements)  # noqa: E731
-
-    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
-        norms = run_pooling(arrays[1].transpose(back), request)
-        norms = np.ascontiguousarray(norms.transpose(form.order))
-        give(arrays[0].ctypes.data, norms.ctypes.data, arrays[1].ctypes.data, out.ctypes.data)
-
-    return run
+    return Across(mode, k, s, d, before, averages, uniform, margin, *items, int((counts == 0).any()))
 
 
 def bands_of(f: Frame) -> int:
@@ -219,7 +193,6 @@ def unpool_gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Run
 ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner | Runners]] = {
     "sums": spread_engine,
     "chosen": chosen_engine,
-    "powers": powers_engine,
     "unpool": unpool_engine,
     "unpool_gradient": unpool_gradient_engine,
 }

@@ -10,10 +10,10 @@ import numpy as np
 from gpupool.jobs import Job, Operand, check_out
 from gpupool.request import fail
 
-from . import cpu_fractional, cpu_gradients, cpu_known, cpu_offsets
+from . import cpu_fractional, cpu_gradients, cpu_known, cpu_offsets, cpu_powers
 from .cpu_frame import Runners, check_memory, dense, gone_axes, make_form, make_frame, new_result
 
-ENGINES = cpu_gradients.ENGINES | cpu_fractional.ENGINES | cpu_offsets.ENGINES | cpu_known.ENGINES
+ENGINES = cpu_gradients.ENGINES | cpu_fractional.ENGINES | cpu_offsets.ENGINES | cpu_known.ENGINES | cpu_powers.ENGINES
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
 
 _calls: dict[tuple, Call] = {}

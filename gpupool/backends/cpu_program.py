@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -145,8 +145,10 @@ def asking(record: Record, src_item: int, dst_item: int, ahead: int) -> list[Rec
 class Program:
     """The passes of one kind of unit, in order, and the buffers that they use."""
 
-    def __init__(self, types: Types, ahead: int = AHEAD) -> None:
+    def __init__(self, types: Types, ahead: int = AHEAD, known: dict[tuple, int] | None = None) -> None:
         self.types, self.ahead = types, ahead
+        self._lists: dict[tuple, tuple[int, ...]] = {}
+        self._known = {} if known is None else known  # passes that were asked for: to find one takes 0.1 ms
         self.ops: list[tuple[int, Record]] = []
         self.counts: dict[int, tuple[int, ...]] = {}  # op -> the divisors that it reads
         self.bytes = 0
@@ -182,7 +184,6 @@ class Program:
         `counts` gives a divisor for each column.
         """
         per_col = 4 if counts is not None else 0
-        expanded = tuple(c for c in counts or () for _ in range(extent.chans))
         loops = loops_of(src, dst, extent, per_col)
         colours, between = 1, tap // src.item
         if onto and len(loops) > 1 and loops[-1].n < FEW < loops[-2].n:
@@ -199,19 +200,32 @@ class Program:
             src.base == "x", dst.base != "b", taps if constant else 0, constant, literal_tap, to if to in PUTS else 0,
             colours, count if counts is None and count in COUNTS else 0, counts is not None, onto,
         )  # fmt: skip
-        function, staged = pass_function(kind, self.types), int(dst.base == "staged")
+        function, staged = self._pass(pass_function, kind), int(dst.base == "staged")
         known = {"step": step, "put": to, "tap": between, "taps": taps, "divisor": count, "staged": staged}
         for record in self._records(loops, src, dst, **known):
             if counts is not None:
-                self.counts[len(self.ops)] = expanded
+                self.counts[len(self.ops)] = self._per_lane(counts, extent.chans)
             records = asking(record, src.item, dst.item, self.ahead) if src.base == "x" and constant else [record]
             self.ops += [(function, r) for r in records]
+
+    def _per_lane(self, counts: tuple[int, ...], chans: int) -> tuple[int, ...]:
+        """A column's number for each of its channels."""
+        if (counts, chans) not in self._lists:
+            self._lists[counts, chans] = tuple(c for c in counts for _ in range(chans))
+        return self._lists[counts, chans]
+
+    def _pass(self, make: Callable[..., int], *about: Any) -> int:
+        """The address of a pass, which all programs of a call share."""
+        key = (make, *about)
+        if key not in self._known:
+            self._known[key] = make(self.types, *about)
+        return self._known[key]
 
     def reduce_listed(self, src: Place, dst: Place, extent: Extent, windows: Sequence[tuple[int, int]]) -> None:
         """dst = columns of src combined, as many as each of these half-open ranges has. No finished results."""
         starts, lengths = zip(*((start, stop - start) for start, stop in windows), strict=True)
         flat = extent.chans == 1
-        function = listed_function(self.types, max(lengths) if flat else 0, flat, src.chan == src.item)
+        function = self._pass(listed_function, max(lengths) if flat else 0, flat, src.chan == src.item)
         row = src.row if 0 < src.row <= AHEAD else 0
         record = Record(
             1, 0, 0, 0, extent.rows, src.row, dst.row, 0, extent.cols, src.col // src.item, dst.col // dst.item,

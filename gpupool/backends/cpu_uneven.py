@@ -1,7 +1,8 @@
 """Windows that share axes unevenly as programs: their taps have no common step, so tables say where they are.
 
-A unit is a band of output rows. Each row of the input that the band needs is reduced across once, by one pass with a
-table of the windows' first columns and lengths; then the rows of each window are combined as for windows that slide.
+A unit is a band of output rows in one depth. Each row of the input that the band needs is reduced across once, by one
+pass with a table of the windows' first columns and lengths; then the rows of each window are combined as for windows
+that slide, plane by plane, and the planes.
 Taps combine in row-major order.
 """
 
@@ -18,53 +19,70 @@ from .cpu_program import Extent, Place, Program, Units, pack_units
 from .cpu_reduction import Emit
 from .cpu_windows import BAND_ELEMENTS
 
-
-def is_flat(g: Geometry) -> bool:
-    """Whether at most two axes are pooled."""
-    return g.d.n == g.d.out == 1
+Span = tuple[int, int]
+MOST_ROWS = 4096  # of results in a volume: writing their programs takes 0.07 ms each, once per kind of call
 
 
-def ranges(a: Axis) -> list[tuple[int, int]]:
+def has_program(g: Geometry) -> bool:
+    """Whether windows are so few that it pays to write down what to do for each row of them."""
+    return g.d.out == 1 or g.d.out * g.h.out <= MOST_ROWS
+
+
+def ranges(a: Axis) -> list[Span]:
     """The positions of each window of an axis, as half-open ranges."""
     return [adaptive_range(a.n, a.out, o) for o in range(a.out)]
 
 
 def uneven_program(g: Geometry, types: Types) -> tuple[np.ndarray, int]:
-    """The packed programs for windows that share H and W, and how many units there are."""
-    rows = ranges(g.h)
-    longest = max(stop - start for start, stop in rows)
-    lines = max(1, BAND_ELEMENTS // (g.w.out * g.inner.n))
+    """The packed programs for windows that share D, H and W, and how many units there are."""
+    depths, rows = ranges(g.d), ranges(g.h)
+    longest, deepest = (max(stop - start for start, stop in spans) for spans in (rows, depths))
+    lines = max(1, BAND_ELEMENTS // (g.w.out * g.inner.n * deepest))
     band = max(1, (lines - longest) * g.h.out // g.h.n)
     firsts = range(0, g.h.out, band)
     programs: dict[tuple[int, int, int, int], Program] = {}
-    for kind, first in enumerate(firsts):
-        programs[1, 0, kind, 0] = programs[0, 0, kind, 0] = write_band(g, types, rows[first : first + band], first)
+    known: dict[tuple, int] = {}
+    for od, planes in enumerate(depths):
+        for kind, first in enumerate(firsts):
+            program = Program(types, known=known)
+            write_band(program, g, planes, rows[first : first + band], (od, first))
+            programs[1, od, kind, 0] = programs[0, od, kind, 0] = program
     xi, yi = types.x.itemsize, types.y.itemsize
     steps = (g.outer.xs * xi, g.outer.ys * yi, g.outer2.xs * xi, g.outer2.ys * yi, 0, 0, 0, 0, 0, 0)
-    one = np.zeros(1, np.int64)
-    units = Units(g.outer.n, g.outer2.n, steps, one, np.arange(len(firsts)), one)
-    return pack_units(units, programs, Program(types)), g.outer.n * g.outer2.n * len(firsts)
+    units = Units(g.outer.n, g.outer2.n, steps, np.arange(g.d.out), np.arange(len(firsts)), np.zeros(1, np.int64))
+    return pack_units(units, programs, Program(types)), g.outer.n * g.outer2.n * g.d.out * len(firsts)
 
 
-def write_band(g: Geometry, types: Types, rows: list[tuple[int, int]], first: int) -> Program:
-    """The program of some output rows, whose windows these are, from `first` on."""
-    program, chans = Program(types), g.inner.n
-    xi, yi = types.x.itemsize, types.y.itemsize
-    x = Place("x", 0, xi, 0, g.h.xs * xi, g.w.xs * xi, g.inner.xs * xi)
-    y = Place("y", 0, yi, 0, g.h.ys * yi, g.w.ys * yi, g.inner.ys * yi)
+def write_band(program: Program, g: Geometry, planes: Span, rows: list[Span], first: tuple[int, int]) -> None:
+    """Writes some output rows in one depth, whose windows these are, from (depth, row) `first` on."""
+    chans, xi, yi = g.inner.n, program.types.x.itemsize, program.types.y.itemsize
+    x = Place("x", 0, xi, g.d.xs * xi, g.h.xs * xi, g.w.xs * xi, g.inner.xs * xi)
+    y = Place("y", 0, yi, g.d.ys * yi, g.h.ys * yi, g.w.ys * yi, g.inner.ys * yi)
     low, top = rows[0][0], max(stop for _, stop in rows)
-    lines, cols = Extent(1, top - low, g.w.out, chans), ranges(g.w)
+    deep, cols = planes[1] - planes[0], ranges(g.w)
+    lines, one = Extent(deep, top - low, g.w.out, chans), Extent(1, 1, g.w.out, chans)
     across = program.buffer(lines)
-    program.reduce_listed(x.moved(row=low), across, lines, cols)
+    for i in range(deep):
+        program.reduce_listed(x.moved(planes[0] + i, low), across.moved(i), lines._replace(planes=1), cols)
     lengths = tuple(stop - start for start, stop in cols)
     for o, (start, stop) in enumerate(rows):
-        to, counts = y.moved(row=first + o), lengths if g.divisor == 0 else None
-        count = stop - start if g.divisor == 0 else g.divisor
-        one = Extent(1, 1, g.w.out, chans)
+        count, counts = ((stop - start) * deep, lengths) if g.divisor == 0 else (g.divisor, None)
+        emit = partial(store, program, y.moved(first[0], first[1] + o), one, count, counts)
+        src, taps = across.moved(row=start - low), lines._replace(planes=1, rows=stop - start)
+        if deep > 1:
+            src, taps = reduce_planes(program, src, taps, deep)
+        reduce_rows(program, src, taps, emit)
+        if deep > 1:
+            program.release(src, taps)
 
-        emit = partial(store, program, to, one, count, counts)
-        reduce_rows(program, across.moved(row=start - low), lines._replace(rows=stop - start), emit)
-    return program
+
+def reduce_planes(program: Program, src: Place, extent: Extent, deep: int) -> tuple[Place, Extent]:
+    """The rows of each of `deep` planes combined into one: a row for each plane."""
+    parts, one = extent._replace(rows=deep), extent._replace(rows=1)
+    to = program.buffer(parts)
+    for i in range(deep):
+        reduce_rows(program, src.moved(i), extent, partial(store, program, to.moved(row=i), one, 1, None))
+    return to, parts
 
 
 def store(

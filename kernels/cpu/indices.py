@@ -8,6 +8,7 @@ from ..window import lesser
 from .find import buffers_at, find_band, scratch_size
 from .find_lines import FINDING, Finding, Storing
 from .jit import called, invoke, kernel, pointer, unpacked
+from .memory import LINE, settle, write_past
 
 INT64 = np.dtype(np.int64)
 
@@ -23,12 +24,32 @@ def store_rows(packed, rows, first, buffers, base, y, where):
     ))  # fmt: skip
 
 
+@called
+def stage_rows(packed, rows, first, buffers, base, y, where, stage):
+    """The same by way of a buffer, some rows at a time: results are dense, and no cache holds them."""
+    q, z = unpacked(packed, Finding), unpacked(packed + 8 * FINDING, Storing)
+    width = q.ow * q.inner
+    for row in range(0, rows, z.staged):
+        n = lesser(z.staged, rows - row) * width
+        to_y, to_where = y + row * width * z.y_item, where + row * width * z.where_item
+        # Where the results' lines begin, so that they are copied whole.
+        from_y = stage + to_y % LINE
+        from_where = (from_y + n * z.y_item + LINE - 1) // LINE * LINE + to_where % LINE
+        store_rows(
+            packed, lesser(z.staged, rows - row), first + row, buffers, base + row * q.sh * z.flat_h, from_y, from_where
+        )
+        write_past(from_y, to_y, n * z.y_item)
+        write_past(from_where, to_where, n * z.where_item)
+
+
 @kernel
 def find_units(x, y, where, packed, start, stop):
     """Units start .. stop - 1: bands of output rows. Knows no types: compiled once."""
     q, z = unpacked(packed, Finding), unpacked(packed + 8 * FINDING, Storing)
-    store = np.empty(scratch_size(packed), np.uint8)
+    stage_size = z.staged * q.ow * q.inner * (z.y_item + z.where_item) + 4 * LINE
+    store = np.empty(scratch_size(packed) + stage_size, np.uint8)
     buffers = buffers_at(packed, np.int64(store.ctypes.data))
+    stage = (np.int64(store.ctypes.data) + scratch_size(packed) + LINE - 1) // LINE * LINE
     bands = (q.oh + q.band - 1) // q.band
     spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
     for unit in range(start, stop):
@@ -47,7 +68,11 @@ def find_units(x, y, where, packed, start, stop):
             if q.inside_h <= o < q.beyond_h:
                 rows = lesser(last, q.beyond_h) - o
             base = spans_d[3 * od] * z.flat_d + spans_h[3 * o] * z.flat_h
-            to = at_y + o * z.yh
-            store_rows(packed, rows, o - oh, buffers, base, y + to * z.y_item, where + to * z.where_item)
+            to_y, to_where = y + (at_y + o * z.yh) * z.y_item, where + (at_y + o * z.yh) * z.where_item
+            if z.staged > 0:
+                stage_rows(packed, rows, o - oh, buffers, base, to_y, to_where, stage)
+            else:
+                store_rows(packed, rows, o - oh, buffers, base, to_y, to_where)
             o += rows
+    settle()
     return store.size  # Numba frees an array after its last use by name, whatever still has its address

@@ -16,7 +16,7 @@ from numba.core.datamodel.models import OmittedArgDataModel
 from numba.core.datamodel.registry import register_default
 from numba.extending import intrinsic, overload, register_jitable
 
-from .. import codecs, exact, extremes, integer_means, means, norms, point, ranks, window
+from .. import codecs, exact, extremes, gradient, integer_means, means, norms, point, ranks, window
 from ..cache import collector_paused
 from ..window import Geometry
 from .cache import KernelCache, closure_key
@@ -32,6 +32,7 @@ SHARED = (
     codecs.bits_of,
     codecs.float_of,
     norms.ratio_of,
+    gradient.power,
     exact.split_signed,
     exact.split_unsigned,
     exact.divide_exact,

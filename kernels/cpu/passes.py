@@ -94,7 +94,7 @@ class Types(NamedTuple):
     finisher: Any
 
 
-def pass_function(kind: Kind, types: Types) -> int:
+def pass_function(types: Types, kind: Kind) -> int:
     """The address of the C function (record, x, y, buffers) for these constants."""
     src_type, dst_type = types.x if kind.loads else types.acc, types.y if kind.stores else types.acc
     seeder, finisher = types.seeder if kind.loads else KEPT, types.finisher if kind.stores else KEPT

@@ -1,13 +1,20 @@
-"""Gradients of Lp norms: each element gathers the gradients of its windows, by its share of their norms."""
+"""Gradients of Lp norms, in two ways.
+
+`powers`  each element gathers the gradients of its windows, by its share of their norms: element by element;
+parts     an element's shares have a factor in common: each window's gradient is divided by its norm's power
+          (`divide_by_norms`), `spread` adds these up as it does for sums, and its `share` pass multiplies by the
+          element's own power. All in full vectors.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..gradient import share_of_norm
+from ..gradient import power, share_of_norm
 from ..point import decode, encode
 from .frame import Frame
-from .jit import called, kernel, pointer, unpacked
+from .jit import called, fetch, kernel, pointer, put, unpacked
+from .memory import AHEAD, ask, full_width
 
 INT64 = np.dtype(np.int64)
 
@@ -48,3 +55,55 @@ def powers(g_at, norm_at, x_at, out_at, frame, start, stop, g_type, x_type, acc_
                             share = share_of_norm(size, norms[y], exponent, one)
                             total = total + decode(codecs[0], g[y]) * share
             out[at] = encode(codecs[1], total * sign)
+
+
+@kernel
+def divide_by_norms(g_at, norm_at, far_at, start, stop, g_type, acc_type, codec, numbers):
+    """Windows start .. stop - 1: each gradient by its norm's power, in the norm's place.
+
+    The numbers are 0, the exponent, and the ends of the range where powers and quotients keep all their digits. Where
+    one does not, or a norm is infinite, the byte at `far_at` becomes 1. A norm of 0 gives nothing.
+    """
+    full_width()
+    g, norms = pointer(g_at, g_type), pointer(norm_at, acc_type)
+    zero, exponent, least, most = numbers
+    far = np.int32(0)
+    for i in range(start, stop):
+        norm, value = norms[i], zero + decode(codec, g[i])
+        by = power(norm, exponent)
+        part = value / by
+        size = abs(part)
+        outside = (by < least) | (by > most) | (size > most) | ((size < least) & (value != zero))
+        far = np.int32(far | (np.int32(1) if (norm != zero) & outside else np.int32(0)))
+        norms[i] = part if norm != zero else value * norm
+    if far:
+        pointer(far_at, np.dtype(np.uint8))[0] = 1
+
+
+def share_pass(x_type, acc_type, codec, exponent):
+    """The pass of `spread` that multiplies a row of sums by the elements' own power."""
+    zero, item = acc_type.type(0), x_type.itemsize
+
+    def share(sums_at, x_at, n, out_at):
+        full_width()
+        ask(x_at + AHEAD, n * item)
+        ask(out_at + AHEAD, n * item)
+        sums, x, out = pointer(sums_at, acc_type), pointer(x_at, x_type), pointer(out_at, x_type)
+        for i in range(n):
+            v, total = zero + decode(codec, fetch(x, i)), fetch(sums, i)
+            # One factor at a time: no product on the way is further from 1 than the first and the last.
+            if exponent == 0.0:
+                total = total if v > zero else (-total if v < zero else v)
+            elif exponent == 1.0:
+                total = total * v
+            elif exponent == 2.0:
+                total = total * v * abs(v)
+            elif exponent == 3.0:
+                total = total * v * v * v
+            else:
+                total = total * power(abs(v), exponent)
+                total = total if v > zero else -total
+            put(out, i, encode(codec, total if v != zero else zero))
+        return 0
+
+    return share

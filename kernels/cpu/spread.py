@@ -33,6 +33,8 @@ class Across(NamedTuple):
     item: int  # bytes of an accumulator, of a gradient, and of a result
     g_item: int
     x_item: int
+    out_item: int  # bytes of an element of x and of the gradient, where x has a part in it; else x_item
+    gaps: int  # whether some column is in no window
 
 
 ACROSS = len(Across._fields)
@@ -124,8 +126,9 @@ def across(t, f, z, line, at, spare):
         src = line + (z.before - (z.k - 1) * z.d) * f.inner * z.item
         shifted(t, z, src, z.k, z.d * f.inner, f.w * f.inner, at, spare)
     elif z.mode == PAIR:
-        even = phase(t, z, line, z.before, (f.w + 1) // 2, spare)
-        odd = phase(t, z, line, z.before + 1, (f.w + 1) // 2, spare + (f.w + 1) // 2 * z.item)
+        half = (f.w // 2 + 16) // 16 * 16  # full vectors
+        even = phase(t, z, line, z.before, half, spare)
+        odd = phase(t, z, line, z.before + 1, half, spare + half * z.item)
         invoke(t.pair, (even, odd, f.w, at))
     elif z.mode == RUNS:
         if (f.ow - 1) * z.s + z.k - z.before < f.w or z.k < z.s:
@@ -137,35 +140,55 @@ def across(t, f, z, line, at, spare):
         pixels(t, f, z, line, at)
 
 
+@called
+def share_row(t, f, z, sums, x, at):
+    """One row of the result from its sums and x's row; what is in no window gets nothing, even where it is NaN."""
+    invoke(t.share, (sums, x, f.w * f.inner, at))
+    if z.gaps == 1:
+        count = pointer(f.count_w, INT64)
+        for p in range(f.w):
+            if count[p] == 0:
+                invoke(t.clear, (f.inner, at + p * f.inner * z.out_item))
+
+
 @kernel
-def spread(g, out, frame, packed, start, stop):
-    """Rows start .. stop - 1 of the result, all planes' rows counted through. Knows no types: compiled once."""
+def spread(g, x, out, frame, packed, start, stop):
+    """Rows start .. stop - 1 of the result, all planes' rows counted through. Knows no types: compiled once.
+
+    Where x is not 0, a row is added up in a buffer, and `share` makes the result of it.
+    """
     f = unpacked(frame, Frame)
     z, t = unpacked(packed, Across), unpacked(packed + 8 * ACROSS, Passes)
     first_d, many_d = pointer(f.first_d, INT64), pointer(f.count_d, INT64)
     first_h, many_h = pointer(f.first_h, INT64), pointer(f.count_h, INT64)
-    room = f.ow * f.inner + 2 * z.margin
-    store = np.zeros((room + room + f.w * f.inner + f.ow + 64) * z.item + 64, np.uint8)
+    room, width = f.ow * f.inner + 2 * z.margin, f.w * f.inner
+    store = np.zeros((room + room + width + f.ow + 64) * z.item + width * z.x_item + 128, np.uint8)
     line = (np.int64(store.ctypes.data) + 63) // 64 * 64 + z.margin * z.item
     spare = line + (room - z.margin) * z.item
-    columns = spare + (room + f.w * f.inner) * z.item
+    columns = spare + (room + width) * z.item
+    sums = (columns + f.ow * z.item + 63) // 64 * 64
     if z.taps == 0:
         invoke(t.cast, (f.taps_w, f.ow, columns))
     rest, ph = start // f.h, start % f.h
     plane, pd = rest // f.d, rest % f.d
-    width, windows = f.w * f.inner, (np.int64(0), np.int64(0), np.int64(0), np.int64(0))
-    at = out + start * width * z.x_item
+    windows = (np.int64(0), np.int64(0), np.int64(0), np.int64(0))
+    step = width * z.out_item
+    at = out + start * step
     for row in range(start, stop):
         wanted = (first_d[pd], many_d[pd], first_h[ph], many_h[ph])
+        again = row > start and pd + ph > 0 and wanted == windows
         if wanted[1] * wanted[3] == 0:
-            invoke(t.blank, (width, at))
-        elif row > start and pd + ph > 0 and wanted == windows:
-            invoke(t.copy, (at - width * z.x_item, width, at))
+            invoke(t.clear, (width, at))
         else:
-            from_g = g + plane * f.od * f.oh * f.ow * f.inner * z.g_item
-            gather_rows(t, f, z, from_g, wanted, line, columns)
-            across(t, f, z, line, at, spare)
-        windows, at, ph = wanted, at + width * z.x_item, ph + 1
+            if not again:
+                from_g = g + plane * f.od * f.oh * f.ow * f.inner * z.g_item
+                gather_rows(t, f, z, from_g, wanted, line, columns)
+                across(t, f, z, line, sums if x != 0 else at, spare)
+            if x != 0:
+                share_row(t, f, z, sums, x + row * step, at)
+            elif again:
+                invoke(t.copy, (at - step, width, at))
+        windows, at, ph = wanted, at + step, ph + 1
         if ph == f.h:
             ph, pd = np.int64(0), pd + 1
             if pd == f.d:

@@ -29,6 +29,8 @@ class Passes(NamedTuple):
     pixel: int
     blank: int
     copy: int
+    share: int = 0  # of gradients that x has a part in: see `powers`
+    clear: int = 0
 
 
 def gatherers(g_type, acc_type, cast, codec):
@@ -166,19 +168,25 @@ def pixel_placers(x_type, acc_type, zero, codec):
                 x[i] = encode(codec, total)
         return 0
 
-    def blank(n, x_at):
-        x = pointer(x_at, x_type)
-        for i in range(n):
-            x[i] = encode(codec, zero)
-        return 0
-
     def copy(at, n, x_at):
         src, x = pointer(at, x_type), pointer(x_at, x_type)
         for i in range(n):
             x[i] = src[i]
         return 0
 
-    return pixel, blank, copy
+    return pixel, blank_pass(x_type, zero, codec), copy
+
+
+def blank_pass(x_type, zero, codec):
+    """The pass that gives nothing."""
+
+    def blank(n, x_at):
+        x = pointer(x_at, x_type)
+        for i in range(n):
+            x[i] = encode(codec, zero)
+        return 0
+
+    return blank
 
 
 def passes(g_type, x_type, acc_type, g_codec, x_codec):
@@ -190,4 +198,5 @@ def passes(g_type, x_type, acc_type, g_codec, x_codec):
         *placers(x_type, acc_type, cast(0), x_codec),
         *pixel_placers(x_type, acc_type, cast(0), x_codec),
     )
-    return Passes(*(c_function(f) for f in functions))
+    found = Passes(*(c_function(f) for f in functions))
+    return found._replace(clear=found.blank)

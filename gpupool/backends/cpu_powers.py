@@ -1,0 +1,145 @@
+"""The CPU engines of gradients of Lp norms: from the norms, which are computed again."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpupool.axes import PooledAxis
+from gpupool.gradients import accumulator, exponent_of
+from gpupool.jobs import JobPlan
+from gpupool.kernels.codecs import input_codec
+from gpupool.kernels.cpu import jit
+from gpupool.kernels.cpu.frame import FRAME, Frame
+from gpupool.kernels.cpu.powers import divide_by_norms, powers, share_pass
+from gpupool.kernels.cpu.spread import spread
+from gpupool.kernels.cpu.spread_lines import blank_pass, passes
+from gpupool.request import Request
+from gpupool.threads import get_num_threads
+
+from .cpu import payload
+from .cpu import run as run_pooling
+from .cpu_frame import Form, Runner, launch
+from .cpu_gradients import make_across
+from .cpu_tiles import Tiled, powers_in_tiles, tile_axes
+
+PRODUCTS = (0.0, 1.0, 2.0, 3.0)  # exponents for which a power is none, or a product
+# Powers of norms and quotients by them are held to 1/n .. n, so that their product with an element's power is exact but
+# for its rounding.
+CHUNK = 1 << 18  # bytes of norms for each thread at a time, so that caches hold them
+MOST = {"float32": 2.0**100, "float64": 2.0**500}
+
+
+def powers_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """Gradients of Lp norms, in parts where that is possible."""
+    axes, exponent = tile_axes(plan), exponent_of(plan)
+    if axes:
+        return with_norms(plan, form, powers_in_tiles(plan, form, axes))
+    if exponent in PRODUCTS:
+        return parts_engine(plan, form, packed, accumulator(plan.dtypes[0], plan.out_dtype))
+    # Other powers of float64 elements may leave its range where their product with the sums does not.
+    if exponent < math.inf and plan.out_dtype.itemsize < 8:
+        return parts_engine(plan, form, packed, np.dtype(np.float64))
+    return gather_engine(plan, form, packed)
+
+
+def norms_request(plan: JobPlan, dtype: np.dtype) -> Request:
+    """The pooling that gives norms of arrays (outer, D, H, W, inner)."""
+    axes = [PooledAxis(0, 1, 1, 1, 1, 1, 0, 0)] * (3 - len(plan.pooled)) + list(plan.pooled)
+    return plan.request._replace(
+        dtype=dtype.name, keepdims=True, spatial=None, axes=(1, 2, 3), window=tuple(a.k for a in axes),
+        # The plan forgets an only window's stride: any will do that leaves no room for another window.
+        stride=tuple(a.s if a.out > 1 else a.before + a.n + a.after + a.k * a.d for a in axes),
+        dilation=tuple(a.d for a in axes), padding=tuple((a.before, a.after) for a in axes),
+    )  # fmt: skip
+
+
+def with_norms(plan: JobPlan, form: Form, give: Tiled) -> Runner:
+    """What takes the addresses of the gradient, of norms, of x and of the result."""
+    request = norms_request(plan, accumulator(plan.dtypes[0], plan.out_dtype))
+
+    def run(arrays: list[np.ndarray], out: np.ndarray) -> None:
+        norms = run_pooling(arrays[1].reshape(form.x), request)
+        give(arrays[0].ctypes.data, norms.ctypes.data, arrays[1].ctypes.data, out.ctypes.data)
+
+    return run
+
+
+def gather_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+    """Element by element: any exponent, elements and norms of any size."""
+    f, acc = Frame(*packed[:FRAME].tolist()), accumulator(plan.dtypes[0], plan.out_dtype)
+    codecs = input_codec(plan.dtypes[0]), input_codec(plan.out_dtype)
+    numbers = acc.type(0), acc.type(1), acc.type(exponent_of(plan))
+    constants = (payload(plan.dtypes[0]), payload(plan.out_dtype), acc, codecs, numbers)
+    code, rows, elements = jit.compiled(powers, 7, constants), f.outer * f.d * f.h, math.prod(form.x)
+
+    def give(*addresses: int) -> None:
+        launch(code, (*addresses, packed.ctypes.data), constants, rows, elements)
+
+    return with_norms(plan, form, give)
+
+
+def parts_engine(plan: JobPlan, form: Form, packed: np.ndarray, acc: np.dtype) -> Runner:
+    """Gradients divided by powers of norms, added up as those of sums are, and multiplied by powers of x: all in `acc`.
+
+    Where that is too narrow, the whole call is computed again, in float64 or element by element.
+    """
+    exponent, f = exponent_of(plan), Frame(*packed[:FRAME].tolist())
+    g_type, g_codec = payload(plan.dtypes[0]), input_codec(plan.dtypes[0])
+    x_type, x_codec = payload(plan.out_dtype), input_codec(plan.out_dtype)
+    divide = None
+    if exponent != 0.0:  # else the gradients themselves are added up, whatever the norms are
+        divide = divider(plan, acc)
+        g_type, g_codec = acc, input_codec(acc)
+    z = make_across(f, plan, packed, (acc.itemsize, g_type.itemsize, acc.itemsize, x_type.itemsize))
+    lines = passes(g_type, acc, acc, g_codec, input_codec(acc))._replace(
+        share=jit.c_function(share_pass(x_type, acc, x_codec, exponent)),
+        clear=jit.c_function(blank_pass(x_type, acc.type(0), x_codec)),
+    )
+    numbers = np.array([*z, *lines], np.int64)
+    code, where = jit.compiled(spread, 7, ()), (packed.ctypes.data, numbers.ctypes.data)
+
+    @functools.cache
+    def wider() -> Runner:
+        if acc.itemsize < 8:
+            return parts_engine(plan, form, packed, np.dtype(np.float64))
+        return gather_engine(plan, form, packed)
+
+    outer, rows, plane, windows = form.x[0], f.d * f.h, math.prod(form.x[1:]), math.prod(form.y[1:])
+
+    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers)) -> None:
+        g, x, to = arrays[0].reshape(form.y), arrays[1].reshape(form.x), out.reshape(form.x)
+        many = outer if divide is None else min(outer, max(1, CHUNK * get_num_threads() // (windows * acc.itemsize)))
+        parts = np.empty((many, *form.y[1:]), acc) if divide else g
+        for first in range(0, outer, many):
+            some = slice(first, first + many)
+            if divide and not divide(g[some], x[some], parts):
+                wider()(arrays, out)
+                return
+            addresses = parts.ctypes.data, x[some].ctypes.data, to[some].ctypes.data
+            planes = len(x[some])
+            launch(code, (*addresses, *where), (), planes * rows, planes * plane)
+
+    return run
+
+
+def divider(plan: JobPlan, acc: np.dtype) -> Callable[..., bool]:
+    """What divides each window's gradient by its norm's power; it gives False where one is beyond MOST."""
+    most, codec = acc.type(MOST[acc.name]), input_codec(plan.dtypes[0])
+    constants = (payload(plan.dtypes[0]), acc, codec, (acc.type(0), acc.type(exponent_of(plan)), 1 / most, most))
+    code, request = jit.compiled(divide_by_norms, 5, constants), norms_request(plan, acc)
+
+    def divide(grad: np.ndarray, x: np.ndarray, parts: np.ndarray) -> bool:
+        run_pooling(x, request, parts[: len(x)])
+        far = np.zeros(1, np.uint8)
+        launch(code, (grad.ctypes.data, parts.ctypes.data, far.ctypes.data), constants, grad.size, grad.size)
+        return not far[0]
+
+    return divide
+
+
+ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner]] = {"powers": powers_engine}
