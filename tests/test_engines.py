@@ -117,7 +117,7 @@ def test_divisors_without_nan(engines, dtype):
 
 @pytest.mark.parametrize("op", ["max", "avg"])
 def test_uneven_windows(engines, op):
-    """Windows that share axes with up to 30 positions each, one to three axes, longer results, several bands of rows."""
+    """Windows that share axes with up to 30 positions each: one to three axes, longer results, bands of rows."""
     rng = np.random.default_rng(8)
     tall = [((2, 700, 23), (100, 7)), ((1, 90, 33, 5), (40, 4)), ((3, 61), (2,)), ((1, 5, 300, 41), (3, 90, 7))]
     for trial in range(90):
