@@ -43,6 +43,13 @@ def prefetch(typingctx, address):
     return types.none(types.int64), generate
 
 
+@called
+def ask(at, n):
+    """Asks for n bytes that are read later."""
+    for line in range(at, at + n, LINE):
+        prefetch(line)
+
+
 @intrinsic
 def put_past(typingctx, target, source):
     """Stores a line at `target`, a multiple of LINE, past the caches: its old contents are not read first."""
