@@ -35,7 +35,8 @@ def give_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     lines = givers(g_type, acc, codecs[0], x_type, codecs[1], acc.type(0))
     z = Giving._make((
         *[v for a in axes for v in (a.k, a.s, a.before)], g_type.itemsize, taken.itemsize, x_type.itemsize,
-        acc.itemsize, int(acc == x_type), buffered(plan, form), distances.ctypes.data, *(jit.c_function(p) for p in (widener(taken), *lines)),
+        acc.itemsize, int(acc == x_type), buffered(plan, form), distances.ctypes.data,
+        *(jit.c_function(p) for p in (widener(taken), *lines)),
     ))  # fmt: skip
     numbers = np.array(z, np.int64)
     check = checker(plan, packed, axes)

@@ -203,6 +203,16 @@ def pointer(typingctx, address, dtype):
     return types.CPointer(dtype.dtype)(types.intp, dtype), generate
 
 
+@intrinsic
+def size_of(typingctx, dtype):
+    """Bytes of an element of `dtype`."""
+
+    def generate(context, builder, signature, args):
+        return ir.Constant(ir.IntType(64), context.get_abi_sizeof(context.get_value_type(dtype.dtype)))
+
+    return types.int64(dtype), generate
+
+
 READ = "read"
 
 

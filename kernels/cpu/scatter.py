@@ -11,7 +11,7 @@ import numpy as np
 from ..point import decode, encode
 from ..window import lesser
 from .frame import unpack_frame
-from .jit import called, fetch, kernel, pointer, put
+from .jit import called, fetch, kernel, pointer, put, size_of
 from .memory import LINE, ask, settle, write_past
 
 BYTE, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
@@ -82,9 +82,9 @@ def add_chosen(g_at, where_at, total, f, g_type, codec, from_g, bounds):
         following = f.od * f.oh * f.ow
         for first in range(start, stop, BLOCK):
             n, at = lesser(BLOCK, stop - first), from_g + first
-            ask(g_at + (at + following) * g_type.itemsize, n * g_type.itemsize)
-            ask(where_at + (at + following) * INT64.itemsize, n * INT64.itemsize)
-            g, where = pointer(g_at + at * g_type.itemsize, g_type), pointer(where_at + at * INT64.itemsize, INT64)
+            ask(g_at + (at + following) * size_of(g_type), n * size_of(g_type))
+            ask(where_at + (at + following) * 8, n * 8)
+            g, where = pointer(g_at + at * size_of(g_type), g_type), pointer(where_at + at * 8, INT64)
             add_all(g, where, total, n, codec)
         return
     every_g, every = pointer(g_at, g_type), pointer(where_at, INT64)
@@ -105,18 +105,18 @@ def chosen(g_at, where_at, out_at, frame, bands, past, start, stop, g_type, x_ty
     f = unpack_frame(frame)
     elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
     rows = f.d if f.d > 1 or f.od > 1 else f.h
-    most = (rows // bands + 1) * (elements // rows) * f.inner * x_type.itemsize if past == 1 else 0
+    most = (rows // bands + 1) * (elements // rows) * f.inner * size_of(x_type) if past == 1 else 0
     store = np.empty(most + 2 * LINE, np.uint8)
     buffer = (np.int64(store.ctypes.data) + LINE - 1) // LINE * LINE
     for unit in range(start, stop):
         plane, lo, hi, first, last = band_of(f, bands, unit)
-        at, n = out_at + (plane * elements + lo) * f.inner * x_type.itemsize, (hi - lo) * f.inner
+        at, n = out_at + (plane * elements + lo) * f.inner * size_of(x_type), (hi - lo) * f.inner
         total = pointer(buffer + at % LINE if past == 1 else at, x_type)
         for i in range(n):
             total[i] = 0
         add_chosen(g_at, where_at, total, f, g_type, g_codec, plane * windows * f.inner, (lo, hi, first, last))
         if past == 1:
-            write_past(buffer + at % LINE, at, n * x_type.itemsize)
+            write_past(buffer + at % LINE, at, n * size_of(x_type))
     settle()
     return store.size  # Numba frees an array after its last use by name, whatever still has its address
 
