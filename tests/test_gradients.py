@@ -297,6 +297,42 @@ def test_threads(shape, threads):
 
 
 @pytest.mark.cpu_only
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("shape", [(5, 41, 43), (2, 8, 21, 27), (3, 37, 39, 4)], ids=str)
+def test_results_past_the_caches(monkeypatch, shape, threads):
+    """Planes that are added up in a buffer: from x, offsets and indices, in the order of the windows."""
+    from gpupool.backends import cpu_frame, cpu_gradients, cpu_tiles
+
+    monkeypatch.setattr(cpu_tiles, "STREAMED", 0)
+    monkeypatch.setattr(cpu_frame, "SERIAL_ELEMENTS", 1)
+    monkeypatch.setattr(cpu_gradients, "LARGEST_BUFFER", 1 << 20)
+    used, buffered = [], cpu_gradients.buffered
+    monkeypatch.setattr(cpu_gradients, "buffered", lambda *given: used.append(buffered(*given)) or used[-1])
+    x = np.random.default_rng(8).integers(0, 9, (threads, *shape)).astype(np.float32)
+    last = shape[-1] == 4
+    suffix, count = ("3d", 3) if shape[0] == 2 else ("2d", 2)
+    arguments = {"kernel_size": 3, "stride": 2, "padding": 1} | ({"data_format": "channels_last"} if last else {})
+    forward, backward = functions("max", suffix)
+    y, where = forward(x, **arguments, return_indices=True)
+    grad = np.random.default_rng(9).standard_normal(y.shape).astype(np.float32)
+    planes = [np.moveaxis(a, -1, 1) if last else a for a in (x, grad, where)]
+    want = np.zeros_like(planes[0])
+    for plane in np.ndindex(want.shape[:-count]):
+        np.add.at(want[plane].reshape(-1), planes[2][plane].reshape(-1), planes[1][plane].reshape(-1))
+    want = np.moveaxis(want, 1, -1) if last else want
+    before = gp.get_num_threads()
+    try:
+        gp.set_num_threads(threads)
+        compare.assert_same_bits(backward(grad, x, **arguments), want)
+        compare.assert_same_bits(backward(grad, x, **arguments, indices=where), want)
+        offsets = forward(x, **arguments, return_indices="offsets")[1]
+        compare.assert_same_bits(backward(grad, x, **arguments, indices=offsets), want)
+    finally:
+        gp.set_num_threads(before)
+    assert 1 in used
+
+
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("which", rows_gradients.SLIDING, ids=identity)
 def test_finite_differences(which):
     """<gradient, direction> is the change of <grad_output, pooled> along the direction, in float64."""

@@ -182,6 +182,33 @@ def test_taps_that_are_none(backend, at, tap, words):
     assert out is None or (backend.to_numpy(out) == 7).all()
 
 
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("inner", [1, 3])
+def test_every_tap(inner):
+    """Of every window every number of a tap is taken if that is an element, else refused."""
+    k, s, before, shape = (3, 4), (2, 3), (1, 2), (5, 9)
+    arguments = {"kernel_size": k, "stride": s, "padding": before, "data_format": "channels_last"}
+    x = np.zeros((1, *shape, inner), np.float32)
+    y, right = gp.max_pool2d(x, **arguments, return_indices="offsets")
+    refused = 0
+    for at in np.ndindex(*y.shape):
+        for tap in (*range(14), 255):
+            offsets = right.copy()
+            offsets[at] = tap
+            place = [o * m - b + j for o, m, b, j in zip(at[1:3], s, before, (tap // 4, tap % 4), strict=True)]
+            if tap < 12 and all(0 <= p < n for p, n in zip(place, shape, strict=True)):
+                grad = np.zeros_like(y)
+                grad[at] = 1
+                got = gp.max_pool2d_backward(grad, x, **arguments, indices=offsets)
+                assert got.sum() == 1
+                assert got[(0, *place, at[3])] == 1
+            else:
+                refused += 1
+                with pytest.raises(ValueError, match=f"got {tap}$"):
+                    gp.max_pool2d_backward(y, x, **arguments, indices=offsets)
+    assert refused > 3 * y.size
+
+
 REFUSED = [
     (TypeError, "indices must have dtype uint8, got uint16", lambda b: gp.max_pool2d_backward(
         b(GRAD), b(X), 2, 2, 1, indices=b(np.zeros(GRAD.shape, np.uint16)))),

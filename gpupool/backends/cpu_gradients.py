@@ -28,7 +28,9 @@ from .cpu import payload
 from .cpu import run as run_pooling
 from .cpu_find import MOST_TABLE, make_finding, with_tables
 from .cpu_frame import Form, Runner, Runners, launch
-from .cpu_tiles import found_in_tiles, tile_axes
+from .cpu_tiles import found_in_tiles, past_caches, tile_axes
+
+LARGEST_BUFFER = 1 << 19  # bytes of a plane: more would not stay in a core's own cache beside all else
 
 
 def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
@@ -80,6 +82,13 @@ def bands_of(f: Frame) -> int:
     return max(1, min(rows, get_num_threads() * PIECES_PER_THREAD // f.outer if f.outer < get_num_threads() else 1))
 
 
+def buffered(plan: JobPlan, form: Form) -> int:
+    """Whether planes are added up in a buffer, which a cache holds, and written past the caches from there."""
+    item = payload(plan.out_dtype).itemsize
+    direct = payload(plan.out_dtype) == accumulator(plan.dtypes[0], plan.out_dtype)
+    return int(direct and past_caches(form, item) and math.prod(form.x[1:]) * item <= LARGEST_BUFFER)
+
+
 def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """Gradients of operators that choose an element of each window; the third operand says which, or x does."""
     if len(plan.dtypes) == 2 and (axes := tile_axes(plan)):
@@ -93,19 +102,19 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     kernel = chosen
     if x_type != acc:
         kernel, constants = chosen_wide, (g_type, x_type, acc, g_codec, input_codec(plan.out_dtype))
-    code = jit.compiled(kernel, 7, constants)
-    elements, limit = math.prod(form.x), f.d * f.h * f.w
+    code = jit.compiled(kernel, 8, constants)
+    elements, past = math.prod(form.x), buffered(plan, form)
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
         if len(arrays) == 3:
             where = arrays[2]
-            check_indices(plan, where, limit)
+            check_indices(plan, where, form)
         else:
             back = tuple(form.order.index(a) for a in range(len(form.order)))
             found = run_pooling(arrays[1].transpose(back), plan.request._replace(keepdims=True))[1]
             where = np.ascontiguousarray(found.transpose(form.order))
         bands = bands_of(f)
-        addresses = (arrays[0].ctypes.data, where.ctypes.data, out.ctypes.data, packed.ctypes.data, bands)
+        addresses = (arrays[0].ctypes.data, where.ctypes.data, out.ctypes.data, packed.ctypes.data, bands, past)
         launch(code, addresses, constants, f.outer * bands, elements)
 
     return run
@@ -125,7 +134,9 @@ def choose_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     finding, tables = make_finding((d, h, w), plan.forward.rule, inner, math.prod(form.x), types, red, True)
     _, clear, store = givers(g_type, acc, codecs[0], x_type, codecs[1], acc.type(0))
     lines = (jit.c_function(p) for p in (found_giver(g_type, acc, codecs[0]), clear, store))
-    numbers = with_tables(finding, Choosing(g_type.itemsize, acc.itemsize, int(acc == x_type), *lines), tables)
+    numbers = with_tables(
+        finding, Choosing(g_type.itemsize, acc.itemsize, int(acc == x_type), buffered(plan, form), *lines), tables
+    )
     code = jit.compiled(choose_kernel, 8, ())
     where = packed.ctypes.data, numbers.ctypes.data
 
@@ -137,14 +148,15 @@ def choose_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     return run
 
 
-def check_indices(plan: JobPlan, where: np.ndarray, limit: int) -> None:
+def check_indices(plan: JobPlan, where: np.ndarray, form: Form) -> None:
     """A ValueError for an index outside its plane, before anything is written."""
-    found = np.empty(2, np.int64)
-    extremes(where.ctypes.data, where.size, found.ctypes.data)
-    if found[1] >= limit:
-        raise index_error(plan, int(found[1]), limit)
-    if found[0] < 0:
-        raise index_error(plan, int(found[0]), limit)
+    found, planes, limit = np.empty((form.y[0], 2), np.int64), form.y[0], math.prod(form.x[1:4])
+    if found.size and where.size:
+        code, each = jit.compiled(extremes, 5, ()), where.size // planes
+        launch(code, (where.ctypes.data, each, found.ctypes.data), (), planes, where.size)
+        low, high = int(found[:, 0].min()), int(found[:, 1].max())
+        if low < 0 or high >= limit:
+            raise index_error(plan, high if high >= limit else low, limit)
 
 
 def payload_of_size(dtype: np.dtype) -> np.dtype:
@@ -159,7 +171,7 @@ def unpool_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     code = jit.compiled(unpool, 7, constants)
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
-        check_indices(plan, arrays[1], f.d * f.h * f.w)
+        check_indices(plan, arrays[1], form)
         bands = bands_of(f)
         addresses = (arrays[0].ctypes.data, arrays[1].ctypes.data, out.ctypes.data, packed.ctypes.data, bands)
         launch(code, addresses, constants, f.outer * bands, math.prod(form.x))
@@ -174,17 +186,16 @@ def unpool_gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Run
     numbers = np.dtype(np.int32 if windows <= MOST_TABLE else np.int64)
     constants = (payload_of_size(plan.out_dtype), numbers)
     code = jit.compiled(unpool_back, 7, constants)
-    limit = f.d * f.h * f.w
 
     def run_new(arrays: list[np.ndarray], out: np.ndarray) -> None:
         wrong = np.zeros(1, np.uint8)
         addresses = tuple(a.ctypes.data for a in (arrays[0], arrays[2], out, packed, wrong))
         launch(code, addresses, constants, f.outer, math.prod(form.x))
         if wrong[0]:
-            check_indices(plan, arrays[2], limit)
+            check_indices(plan, arrays[2], form)
 
     def run(arrays: list[np.ndarray], out: np.ndarray) -> None:
-        check_indices(plan, arrays[2], limit)
+        check_indices(plan, arrays[2], form)
         run_new(arrays, out)
 
     return Runners(run, run_new)

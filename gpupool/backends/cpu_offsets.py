@@ -10,16 +10,17 @@ import numpy as np
 
 from gpupool.axes import PooledAxis
 from gpupool.gradients import TAKEN, accumulator
-from gpupool.jobs import JobPlan, offset_error
+from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import input_codec
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.choose_lines import givers
 from gpupool.kernels.cpu.frame import FRAME, Frame
-from gpupool.kernels.cpu.offsets import Giving, check_taken, give_taken, widener
+from gpupool.kernels.cpu.offsets import Giving, give_taken, widener
 
 from .cpu import payload
 from .cpu_frame import Form, Runner, launch, tap_distances
-from .cpu_gradients import bands_of
+from .cpu_gradients import bands_of, buffered
+from .cpu_taps import checker
 from .cpu_tiles import taken_in_tiles, tile_axes
 
 
@@ -34,20 +35,18 @@ def give_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     lines = givers(g_type, acc, codecs[0], x_type, codecs[1], acc.type(0))
     z = Giving._make((
         *[v for a in axes for v in (a.k, a.s, a.before)], g_type.itemsize, taken.itemsize, x_type.itemsize,
-        acc.itemsize, int(acc == x_type), distances.ctypes.data, *(jit.c_function(p) for p in (widener(taken), *lines)),
+        acc.itemsize, int(acc == x_type), buffered(plan, form), distances.ctypes.data,
+        *(jit.c_function(p) for p in (widener(taken), *lines)),
     ))  # fmt: skip
     numbers = np.array(z, np.int64)
-    check = jit.compiled(check_taken, 6, (taken,)).call
+    check = checker(plan, packed, axes)
     code = jit.compiled(give_taken, 8, ())
     where, elements = (packed.ctypes.data, numbers.ctypes.data), math.prod(form.x)
-    rows, tiles = f.outer * f.od * f.oh, tile_axes(plan)
+    tiles = tile_axes(plan)
     tiled = taken_in_tiles(plan, form, tiles) if tiles else None
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers, distances)) -> None:
-        found = np.empty(1, np.int64)
-        check(arrays[2].ctypes.data, *where, 0, rows, found.ctypes.data, taken)
-        if found[0] >= 0:
-            raise offset_error(plan, int(found[0]))
+        check(arrays[2].ctypes.data)
         if tiled is not None:
             tiled(arrays, out)
             return

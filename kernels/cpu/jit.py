@@ -232,6 +232,16 @@ def unpacked(typingctx, address, layout):
     return _fields_of(layout.instance_class)(types.int64, layout), generate
 
 
+@intrinsic
+def size_of(typingctx, dtype):
+    """Bytes of an element of `dtype`."""
+
+    def generate(context, builder, signature, args):
+        return ir.Constant(ir.IntType(64), context.get_abi_sizeof(context.get_value_type(dtype.dtype)))
+
+    return types.int64(dtype), generate
+
+
 READ = "read"
 
 

@@ -11,8 +11,10 @@ import numpy as np
 
 from ..point import decode, encode, finish, reduce_window, tap_number  # noqa: F401 (decode: named by inlined functions)
 from ..window import Geometry, first_tap
+from .choose import place_of_sums
 from .frame import Frame
 from .jit import called, invoke, kernel, pointer, unpacked
+from .memory import LINE, ask, settle, write_past
 from .point import row_offsets
 from .scatter import reach
 
@@ -53,7 +55,8 @@ class Giving(NamedTuple):
     o_item: int
     x_item: int
     item: int  # of an accumulator
-    direct: int  # whether gradients are added in the result itself
+    direct: int  # whether gradients are added in the result itself, or in a buffer like it
+    past: int  # whether that buffer is then written past the caches
     offsets: int  # address of the distance of each tap from its window's first
     widen: int
     give: int
@@ -94,16 +97,17 @@ def give_taken(g, taken, out, frame, packed, bands, start, stop):
     width, deep = f.ow * f.inner, f.d > 1
     rows = f.d if deep else f.h
     per_row = (f.h * f.w if deep else f.w) * f.inner
-    most = 0 if z.direct == 1 else (rows // bands + 1) * per_row * z.item
-    store = np.empty(width * 4 + most + 256, np.uint8)
-    wide = (np.int64(store.ctypes.data) + 63) // 64 * 64
+    most = 0 if z.direct == 1 and z.past == 0 else (rows // bands + 1) * per_row * z.item
+    store = np.empty(width * 4 + most + 4 * LINE, np.uint8)
+    wide = (np.int64(store.ctypes.data) + LINE - 1) // LINE * LINE
+    totals = wide + (width * 4 + LINE - 1) // LINE * LINE
     for unit in range(start, stop):
         plane, band = unit // bands, unit % bands
         lo, hi = band * rows // bands, (band + 1) * rows // bands
         from_g = g + plane * f.od * f.oh * width * z.g_item
         from_taken = taken + plane * f.od * f.oh * width * z.o_item
         at_out = out + (plane * rows + lo) * per_row * z.x_item
-        total = at_out if z.direct == 1 else wide + (width * 4 + 63) // 64 * 64
+        total = place_of_sums(z, at_out, totals)
         invoke(z.clear, (total, (hi - lo) * per_row))
         bounds = (lo * per_row // f.inner, hi * per_row // f.inner, 1 if bands == 1 else 0)
         d_range, h_range = (np.int64(0), f.od), (np.int64(0), f.oh)
@@ -113,63 +117,13 @@ def give_taken(g, taken, out, frame, packed, bands, start, stop):
             h_range = reach(f.first_h, f.count_h, f.step_h, lo, hi, f.oh)
         for od in range(d_range[0], d_range[1]):
             for oh in range(h_range[0], h_range[1]):
+                following = (f.od * f.oh + od * f.oh + oh) * width
+                ask(from_g + following * z.g_item, width * z.g_item)
+                ask(from_taken + following * z.o_item, width * z.o_item)
                 give_row(f, z, from_g, from_taken, od, oh, wide, total, bounds)
-        if z.direct == 0:
+        if z.past == 1:
+            write_past(total, at_out, (hi - lo) * per_row * z.x_item)
+        elif z.direct == 0:
             invoke(z.store, (total, (hi - lo) * per_row, at_out))
+    settle()
     return store.size  # Numba frees an array after its last use by name, whatever still has its address
-
-
-@called
-def worst_tap(t, windows, f, kw, taps_d, taps_h):
-    """The largest tap of these windows of a row that is none of their elements, -1 where all are elements'."""
-    d0, d1 = taps_d
-    h0, h1, kh = taps_h
-    ends, inner, worst = pointer(f.taps_w, INT64), f.inner, np.int64(-1)
-    for o in range(windows[0], windows[1]):
-        j0, j1 = ends[f.ow + o], ends[2 * f.ow + o]
-        for c in range(inner):
-            tap = np.int64(t[o * inner + c])
-            jd, jh, jw = tap // (kh * kw), tap // kw % kh, tap % kw
-            inside = d0 <= jd < d1 and h0 <= jh < h1 and j0 <= jw < j1
-            if not inside and tap > worst:
-                worst = tap
-    return worst
-
-
-@called
-def whole_windows(f, kw):
-    """The windows of a row that have all their taps along it, as a half-open range."""
-    ends = pointer(f.taps_w, INT64)
-    first, last = np.int64(0), f.ow
-    while first < f.ow and ends[f.ow + first] > 0:
-        first += 1
-    while last > first and ends[2 * f.ow + last - 1] < kw:
-        last -= 1
-    return first, last
-
-
-@kernel
-def check_taken(taken_at, frame, packed, start, stop, found_at, o_type):
-    """Leave the largest tap of output rows start .. stop - 1 that is none of its window's elements, or -1."""
-    f, z = unpacked(frame, Frame), unpacked(packed, Giving)
-    found, d_ends, h_ends = pointer(found_at, INT64), pointer(f.taps_d, INT64), pointer(f.taps_h, INT64)
-    first, last = whole_windows(f, z.kw)
-    worst = np.int64(-1)
-    for row in range(start, stop):
-        od, oh = row // f.oh % f.od, row % f.oh
-        taps_d = d_ends[f.od + od], d_ends[2 * f.od + od]
-        taps_h = h_ends[f.oh + oh], h_ends[2 * f.oh + oh], z.kh
-        t = pointer(taken_at + row * f.ow * f.inner * z.o_item, o_type)
-        inside, beyond = first, last
-        if last == first or taps_d[1] - taps_d[0] < z.kd or taps_h[1] - taps_h[0] < z.kh:
-            inside, beyond = np.int64(0), np.int64(0)
-        else:
-            most = t[first * f.inner]
-            for i in range(first * f.inner, last * f.inner):
-                most = t[i] if t[i] > most else most
-            if np.int64(most) >= z.kd * z.kh * z.kw and np.int64(most) > worst:
-                worst = np.int64(most)
-        for windows in ((np.int64(0), inside), (beyond, f.ow)):
-            one = worst_tap(t, windows, f, z.kw, taps_d, taps_h)
-            worst = one if one > worst else worst
-    found[0] = worst
