@@ -131,11 +131,12 @@ def no_gpu_needed(
     launch: Callable[..., tuple] = lambda *_: (0,), load: Callable[..., int] = lambda *_: 1
 ) -> Iterator[None]:
     """CuPy and the driver replaced: `load` is called instead of loading a kernel, `launch` instead of starting it."""
-    from gpupool.backends import cuda, cuda_arrays, cuda_launch
+    from gpupool.backends import cuda, cuda_arrays, cuda_launch, cuda_many
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(fake_cupy())
         stack.enter_context(mock.patch.dict(cuda._calls, clear=True))
+        stack.enter_context(mock.patch.dict(cuda_many._calls, clear=True))
         stack.enter_context(mock.patch.dict(cuda_arrays._libraries, clear=True))
         stack.enter_context(mock.patch.object(cuda_launch, "load", load))
         stack.enter_context(mock.patch.object(cuda_launch, "driver", FakeDriver))

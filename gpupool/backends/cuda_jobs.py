@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpupool.backends import cuda_launch
 from gpupool.backends.cuda_choose import INT32, LARGEST_LAUNCH, THREADS, walk_flags
-from gpupool.backends.cuda_launch import SIMULATED, Arguments, CudaUnavailable, launcher, load
+from gpupool.backends.cuda_launch import SIMULATED, Arguments, CudaUnavailable
 from gpupool.backends.cuda_tiles import WIDEST
 from gpupool.geometry import NO_AXIS, make_axis
 from gpupool.jobs import JobPlan
@@ -230,11 +231,11 @@ class PreparedJob:
 
     def __init__(self, one: Launched, device: int) -> None:
         self.one = one
-        function = load(one.kernel, device)
+        function = cuda_launch.load(one.kernel, device)
         self.parts: list[tuple[Any, list[tuple[int, int]], deque[Arguments]]] = []
         for first in range(0, one.units, LARGEST_LAUNCH):
             blocks = -(-min(LARGEST_LAUNCH, one.units - first) // one.per_block)
-            start = functools.partial(launcher(), function, blocks, 1, 1, one.block, 1, 1, 0)
+            start = functools.partial(cuda_launch.launcher(), function, blocks, 1, 1, one.block, 1, 1, 0)
             self.parts.append((start, numbers(one, first), deque()))
 
     def __call__(self, stream: int, addresses: list[int]) -> None:

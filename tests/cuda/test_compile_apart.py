@@ -1,11 +1,15 @@
 """Budgets on the machine code of gradients where windows do not overlap: instructions, vectors, registers."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 
+import gpupool as gp
 import gpupool.kernels.cuda.compile as compiler
+from benchmarks.compile_ahead import kernels_of
+from benchmarks.host_cost import FakeArray
 from benchmarks.job_kernels import NCDHW, NHWC, JobCase, launched
 from benchmarks.machine_code import INSTRUCTIONS_PER_BYTE
 from benchmarks.sass import machine
@@ -59,3 +63,12 @@ def test_budget(case, limit):
     assert m.loops == []
     if one.kernel.red is not None:
         assert m.widest_load_bits == 128
+
+
+def test_what_a_call_loads_is_found_ahead():
+    """The kernels that have to be compiled, every time somebody asks: vectors are as wide as addresses allow."""
+    for start, vector in ((0, 4), (8, 2), (0, 4)):
+        addresses = itertools.count((1 << 46) + start, 1 << 46)
+        grad, x, out = (FakeArray((2, n, n), "float32", next(addresses)) for n in (8, 24, 24))
+        found = kernels_of(iter([lambda g=grad, x=x, out=out: gp.min_pool2d_backward(g, x, 3, out=out)]))
+        assert [k.name for k in found] == [f"gpupool_apart_found_k3x3s3x3_v{vector}_arg_min_f32"]
