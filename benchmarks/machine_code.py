@@ -155,6 +155,8 @@ def _offsets() -> list[Case]:
     rows += [
         Case("max", 3, 2, 1, "float32", "channels_last", NHWC, **given),
         Case("max", 2, 2, positions=True, **given),
+        Case("max", 3, 2, 1, "float32", "channels_last", NHWC, positions=True, **given),
+        Case("max", 3, 1, 1, "float16", "channels_last", NHWC, positions=True, **given),
     ]
     return [*rows, Case("max", (3, 3, 3), (2, 2, 2), 1, shape=(2, 32, 32, 64, 64), **given)]
 

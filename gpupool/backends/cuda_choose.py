@@ -241,9 +241,7 @@ def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> La
     """A kernel with the window as constants, if there is one for it."""
     if index_bits(g, op.rule) != 32:
         return None
-    choice = cuda_pixels.choose_pixels(op, g, places)
-    if not op.positions:
-        choice = choice or cuda_last.choose_last(op, g, places)
+    choice = cuda_pixels.choose_pixels(op, g, places) or cuda_last.choose_last(op, g, places)
     choice = choice or cuda_tiles.choose_tile(op, g, places)
     if choice is None:
         return None

@@ -19,7 +19,7 @@ from gpupool.backends.cuda_tiles import (
     window_label,
 )
 from gpupool.kernels.cuda.last import last
-from gpupool.kernels.cuda.last_indices import last_indices
+from gpupool.kernels.cuda.last_indices import last_indices, last_positions
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.walk import Walk, cut
@@ -50,7 +50,8 @@ def choose_last(op: Any, g: Geometry, places: Any) -> Choice | None:
     overhang = leaves(g.h, down * th)  # rows that belong to no output
     across = steps(g, "ys", "outer", "outer2", "d", "h", "w")
     g = narrow(g, vector)
-    positions = (("STORE_WHERE", widest(places.where, op.where_item, vector, across)),) if op.indices else ()
+    where = places.y if op.positions else places.where
+    positions = (("STORE_WHERE", widest(where, op.where_item, vector, across)),) if op.indices else ()
     constants = (
         ("KD", g.d.k), ("KH", g.h.k), ("KW", g.w.k), ("SH", g.h.s), ("SW", g.w.s), ("DIVISOR", uniform_divisor(g)),
         ("NEUTRAL", absent), ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)),
@@ -63,7 +64,8 @@ def choose_last(op: Any, g: Geometry, places: Any) -> Choice | None:
     units = g.outer.n * g.outer2.n * g.d.out * down * walk.w.n * walk.c.n
     shape = f"_t{th}x{tw}" if th * tw > 1 else ""
     label = f"{window_label(g)}{shape}_v{vector}" + ("_edges" if edges or overhang else "")
-    return Choice(last_indices if op.indices else last, constants, label, walk, units, g)
+    engine: Any = last_positions if op.positions else last_indices if op.indices else last
+    return Choice(engine, constants, label, walk, units, g)
 
 
 def vector_of(op: Any, g: Geometry, places: Any, edges: bool) -> int:

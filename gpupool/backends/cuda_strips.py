@@ -26,7 +26,7 @@ from gpupool.kernels.window import Adaptive, Axis, Batch, Geometry, Sliding
 TILE, LARGEST_TILE = 16, 32  # elements of a thread: where it can choose, and at most
 UNITS = 1 if SIMULATED else 132 * 1024  # threads with which an H200's multiprocessors are half full
 LARGEST_LOADED = 24  # windows of a row, times channels, that a thread has in registers
-MOST_ROWS, MOST_SHARED = 8, 4  # of windows that are written out
+MOST_ROWS = 8  # of windows that are written out
 
 # For each engine of `gather` the one for strips, and what the vectors of its arrays are called; for some the one for
 # windows that share an axis.
@@ -126,6 +126,17 @@ def fit(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
     return found or plain(stage, grid, places)
 
 
+def strips_of(g: Geometry, across: int, channels: int) -> int:
+    """How many strips there are in all rows of one number."""
+    return g.outer.n * g.outer2.n * (g.inner.n // channels) * g.d.n * -(-g.w.n // across)
+
+
+def divides(stage: Stage) -> bool:
+    """Whether windows' shares are divisions, which may call functions: no load is moved before one."""
+    bound = dict(stage.constants)
+    return stage.engine is gather.gather_powers or (bound.get("AVERAGES", False) and not bound["UNIFORM"])
+
+
 def rearranged(g: Geometry, places: tuple[Place, ...]) -> tuple[Geometry, tuple[Place, ...]]:
     """The same with many rows in any case: where a plane has one, the larger batch axis provides them."""
     if (g.h.n, g.h.k, g.h.out) != (1, 1, 1):
@@ -145,13 +156,17 @@ def sliding_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted
         g, places = rearranged(g, places)
     channels = channels_of(places, g.inner.n)
     across = row_elements(g.w, places[-1], channels)
-    strips = g.outer.n * g.outer2.n * (g.inner.n // channels) * g.d.n * -(-g.w.n // across)
-    down = row_count(g.h, across * channels, strips)
+    down = row_count(g.h, across * channels, strips_of(g, across, channels))
     h, w = along(g.h, down), along(g.w, across)
     if down * across * channels > LARGEST_TILE or w.windows * channels > LARGEST_LOADED or h.windows > MOST_ROWS:
         return None
     vectors = row_vectors(stage, g, places, (w.size // g.w.s, w.size), channels)
-    constants = (*strip_constants(g, h, w, channels, vectors), *lanes(vectors, channels))
+    loaded = w.windows * channels
+    ahead = divides(stage) and h.windows * loaded <= LARGEST_LOADED
+    constants = (
+        *strip_constants(g, h, w, channels, vectors), *lanes(vectors, channels),
+        ("AHEAD", ahead), ("KEPT", h.windows * loaded if ahead else loaded),
+    )  # fmt: skip
     axes = [a for a in (g.d, g.h, g.w) if a is not g.d or dict(constants)["DEEP"]]
     label = "k" + "x".join(str(a.k) for a in axes) + "s" + "x".join(str(a.s) for a in axes)
     return fitted(stage, STRIPS[stage.engine][0], g, places, (down, across, channels), constants, label)
@@ -229,6 +244,14 @@ def most_windows(a: Axis, size: int) -> int:
     return 1 + max(hi for _, hi in reaches(a, size))
 
 
+def reach_constants(axis: str, found: list[tuple[int, int]]) -> tuple[tuple[str, int], ...]:
+    """The same in 4 bits for each element."""
+    return (
+        (f"FROM{axis}", sum(lo << 4 * t for t, (lo, _) in enumerate(found))),
+        (f"TO{axis}", sum(hi << 4 * t for t, (_, hi) in enumerate(found))),
+    )
+
+
 def shared_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted | None:
     """Strips under windows that share the axes."""
     g, channels = grid.geometry, channels_of(places, grid.geometry.inner.n)
@@ -236,15 +259,15 @@ def shared_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted 
         return None
     across = min(2 if channels > 1 else row_elements(g.w._replace(s=1), places[-1], 1), g.w.n)
     columns = most_windows(g.w, across)
-    down = next((n for n in (4, 2) if n <= g.h.n and most_windows(g.h, n) <= MOST_SHARED), 1)
-    rows = most_windows(g.h, down)
-    if rows > MOST_SHARED or columns * channels > LARGEST_LOADED or columns > 15:
+    most, strips = LARGEST_LOADED // (columns * channels), strips_of(g, across, channels)
+    sizes = [n for n in (1, 2, 4) if n <= g.h.n and most_windows(g.h, n) <= most]
+    down = max((n for n in sizes if n == 1 or strips * -(-g.h.n // n) >= UNITS), default=0)
+    if down == 0 or down * across * channels > LARGEST_TILE or columns > 15:
         return None
-    may = reaches(g.w, across)
+    rows = most_windows(g.h, down)
     constants = (
-        ("ROWS", rows), ("COLUMNS", columns), ("LOADED", columns * channels),
-        ("FROM", sum(lo << 4 * t for t, (lo, _) in enumerate(may))),
-        ("TO", sum(hi << 4 * t for t, (_, hi) in enumerate(may))),
+        ("ROWS", rows), ("COLUMNS", columns), ("LOADED", rows * columns * channels),
+        *reach_constants("", reaches(g.w, across)), *reach_constants("_H", reaches(g.h, down)),
         ("TAIL_H", g.h.n % down > 0), ("TAIL_W", g.w.n % across > 0), ("DEEP", (g.d.k, g.d.out) != (1, g.d.n)),
         *lanes(row_vectors(stage, g, places, (1, across), channels), channels),
     )  # fmt: skip

@@ -242,7 +242,8 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     """Rows contiguous: a tile of outputs a thread."""
     if g.w.xs != 1 or g.w.out < 2 or not constant_window(g):
         return None
-    label, g = window_label(g), g if op.indices else rearranged(g)  # positions count through the axes as they are
+    flat = op.indices and not op.places  # positions, which count through the axes as they are
+    label, g = window_label(g), g if flat else rearranged(g)
     constants = common_constants(op, g)
     if constants is None:
         return None
@@ -261,6 +262,7 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
         *row_parts(columns, g.w.before, vector, g.w.n),
         ("ROWS", rows), ("CHECK_W", check_w), ("ABOVE", above), ("BELOW", below),
     )  # fmt: skip
+    own += (("PITCH", g.w.k), ("SLAB", g.h.k * g.w.k)) if op.places else (("PITCH", columns), ("SLAB", rows * columns))
     edges = ("w" if check_w else "") + ("h" if above + below else "")
     label += f"_t{th}x{tw}_v{vector}" + (f"_edges_{edges}" if edges else "")
     if op.positions:

@@ -42,14 +42,41 @@ def last_indices(x, y, where, g, walk, count):
                     for e in range(VECTOR):
                         value, code = kept(a0, a1, (r * TW + t) * VECTOR + e)
                         values[e] = encode(Y_CODEC, value)
-                        # Taps are numbered as in the tile's first window, whose rows are KW apart.
-                        places[e] = number(index(code) - (r * SH * KW + t * SW) if OFFSETS else index(code))
-                    store_both(y, where, at_y + (oh + r) * g.h.ys + (ow + t) * g.w.ys, values, places)
+                        places[e] = place_of(index(code), r, t)
+                    at = at_y + (oh + r) * g.h.ys + (ow + t) * g.w.ys
+                    for e in range(VECTOR // STORE):
+                        store_vector(y, at + e * STORE, values, e * STORE, STORE)
+                    store_places(where, at, places)
 
 
-def store_both(y, where, at, values, places):
-    """One output's channels."""
-    for e in range(VECTOR // STORE):
-        store_vector(y, at + e * STORE, values, e * STORE, STORE)
+def store_places(where, at, places):
+    """The positions of one output's channels."""
     for e in range(VECTOR // STORE_WHERE):
         store_vector(where, at + e * STORE_WHERE, places, e * STORE_WHERE, STORE_WHERE)
+
+
+def last_positions(x, y, g, walk, count):
+    """The positions alone."""
+    i = index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
+    if i < count:
+        a0, a1 = cuda.local.array(TILE, ACC0), cuda.local.array(TILE, ACC1)
+        v0, v1 = cuda.local.array(LOADED, ACC0), cuda.local.array(LOADED, ACC1)
+        places = cuda.local.array(VECTOR, INDEX)
+        c, q, p, od, o2, o1 = place(walk, i)
+        oh, ow = p * TH, q * TW
+        plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * VECTOR
+        starts = first_tap(od, g.d.s, g.d.before), first_tap(oh, SH, g.h.before), first_tap(ow, SW, g.w.before)
+        add_rows(a0, a1, v0, v1, x, plane, g, starts)
+        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * VECTOR + od * g.d.ys
+        for r in range(TH):
+            for t in range(TW):
+                if TH * TW == 1 or (oh + r < g.h.out and ow + t < g.w.out):
+                    for e in range(VECTOR):
+                        _, code = kept(a0, a1, (r * TW + t) * VECTOR + e)
+                        places[e] = place_of(index(code), r, t)
+                    store_places(y, at_y + (oh + r) * g.h.ys + (ow + t) * g.w.ys, places)
+
+
+def place_of(code, r, t):
+    """What is stored of output (r, t): taps are numbered as in the tile's first window, whose rows are KW apart."""
+    return number(code - (r * SH * KW + t * SW) if OFFSETS else code)

@@ -23,7 +23,8 @@ ACC: Any = None  # bound to the type in which gradients are added
 AVERAGES, UNIFORM = False, 0  # bound: whether there is a divisor, and the one that all windows have, if they do
 WINDOW_D = (0, 0, 0)  # bound: along the depth, taps, steps and the windows that an element is in at most
 DEEP = False  # bound: whether windows along the depth are more than the elements themselves
-KD = KH = KW = SH = SW = TH = TW = V = ROWS = COLUMNS = TILE = LOADED = 1
+KD = KH = KW = SH = SW = TH = TW = V = ROWS = COLUMNS = TILE = LOADED = KEPT = 1
+AHEAD = False  # bound: whether all rows' windows, KEPT ones, are loaded before anything is calculated
 REACH = 1  # bound: the windows along a row that an element is in at most
 LOW_H = LOW_W = SHIFT_H = SHIFT_W = PHASE_W = 0
 # Bound: elements of one load of gradients, of what is beside them, of values and of one store along a row, and how many
@@ -37,28 +38,20 @@ ABSENT: Any = 0  # what stands beside the gradient of a window that is none
 FLAT = False  # whether that is flat positions
 
 
-def given(g, od, oh, ow, raw):
-    """What a window gives to each of its elements, or to the one it chose."""
-    share = ACC(decode(X_CODEC, raw))
-    if AVERAGES and UNIFORM == 0:
-        return share / ACC(count_at(g, od, oh, ow))
-    return share
-
-
-def one_given(shares, j, grad, at, there, g, od, oh, ow):
-    """Column j: the window's share for each channel, nothing where there is no window."""
+def one_given(shares, j, grad, at, there, g, ow):
+    """Column j: what the window is given for each channel, nothing where there is no window."""
     if (CHECK_H or CHECK_W) and not (there and (not CHECK_W or (ow >= 0 and ow < g.w.out))):
         for e in range(V):
-            shares[j * V + e] = ACC(0)
+            shares[j + e] = ACC(0)
     elif V > 1:
         vector = load_vector(grad, at, V)
         for e in range(V):
-            shares[j * V + e] = given(g, od, oh, ow, vector[e])
+            shares[j + e] = ACC(decode(X_CODEC, vector[e]))
     else:
-        shares[j] = given(g, od, oh, ow, grad[at])
+        shares[j] = ACC(decode(X_CODEC, grad[at]))
 
 
-def many_given(shares, j, grad, at, there, g, od, oh, ow):
+def many_given(shares, j, grad, at, there, g, ow):
     """Columns j .. j + VECTOR - 1, which are windows or not together: rows are whole vectors long."""
     if (CHECK_H or CHECK_W) and not (there and (not CHECK_W or (ow >= 0 and ow < g.w.out))):
         for e in range(VECTOR):
@@ -66,29 +59,39 @@ def many_given(shares, j, grad, at, there, g, od, oh, ow):
     else:
         vector = load_vector(grad, at, VECTOR)
         for e in range(VECTOR):
-            shares[j + e] = given(g, od, oh, ow + e, vector[e])
+            shares[j + e] = ACC(decode(X_CODEC, vector[e]))
 
 
-def load_given(shares, grad, row, step, there, g, od, oh, first):
-    """The shares of a row of windows from number `first` on."""
+def load_given(shares, base, grad, row, step, there, g, first):
+    """What a row of windows from number `first` on is given."""
     for j in range(LEAD):
-        one_given(shares, j, grad, row + (first + j) * step, there, g, od, oh, first + j)
+        one_given(shares, base + j * V, grad, row + (first + j) * step, there, g, first + j)
     for i in range((COLUMNS - LEAD) // VECTOR):
         j = LEAD + i * VECTOR
-        many_given(shares, j, grad, row + (first + j) * step, there, g, od, oh, first + j)
+        many_given(shares, base + j, grad, row + (first + j) * step, there, g, first + j)
     for j in range(LEAD + (COLUMNS - LEAD) // VECTOR * VECTOR, COLUMNS):
-        one_given(shares, j, grad, row + (first + j) * step, there, g, od, oh, first + j)
+        one_given(shares, base + j * V, grad, row + (first + j) * step, there, g, first + j)
+
+
+def divide_row(shares, base, there, g, od, oh, first):
+    """The shares of elements in windows of different lengths. A division may call a function: no load waits for it."""
+    for j in range(COLUMNS):
+        ow = first + j
+        if there and ow >= 0 and ow < g.w.out:
+            by = ACC(count_at(g, od, oh, ow))
+            for e in range(V):
+                shares[base + j * V + e] = shares[base + j * V + e] / by
 
 
 def one_beside(marks, j, memory, at, there, n, ow, less):
     """What lies beside column j, taken `less` off."""
     if (CHECK_H or CHECK_W) and not (there and (not CHECK_W or (ow >= 0 and ow < n))):
         for e in range(V):
-            marks[j * V + e] = KIND(ABSENT)
+            marks[j + e] = KIND(ABSENT)
     elif V > 1:
         vector = load_vector(memory, at, V)
         for e in range(V):
-            marks[j * V + e] = KIND(vector[e]) - less
+            marks[j + e] = KIND(vector[e]) - less
     else:
         marks[j] = KIND(memory[at]) - less
 
@@ -104,15 +107,15 @@ def many_beside(marks, j, memory, at, there, n, ow, less):
             marks[j + e] = KIND(vector[e]) - less
 
 
-def load_beside(marks, memory, row, step, there, n, first, less):
+def load_beside(marks, base, memory, row, step, there, n, first, less):
     """What lies beside a row's gradients."""
     for j in range(LEAD_BESIDE):
-        one_beside(marks, j, memory, row + (first + j) * step, there, n, first + j, less)
+        one_beside(marks, base + j * V, memory, row + (first + j) * step, there, n, first + j, less)
     for i in range((COLUMNS - LEAD_BESIDE) // BESIDE):
         j = LEAD_BESIDE + i * BESIDE
-        many_beside(marks, j, memory, row + (first + j) * step, there, n, first + j, less)
+        many_beside(marks, base + j, memory, row + (first + j) * step, there, n, first + j, less)
     for j in range(LEAD_BESIDE + (COLUMNS - LEAD_BESIDE) // BESIDE * BESIDE, COLUMNS):
-        one_beside(marks, j, memory, row + (first + j) * step, there, n, first + j, less)
+        one_beside(marks, base + j * V, memory, row + (first + j) * step, there, n, first + j, less)
 
 
 def load_values(values, x, at, u, g, ph, pw):
@@ -149,7 +152,7 @@ def store(out, at, u, g, ph, pw, total, values):
 # -- sums and averages -------------------------------------------------------------------------------------------------
 
 
-def add_shares(total, shares, r):
+def add_shares(total, shares, base, r):
     """Row r of the windows gives to the elements that it reaches."""
     for i in range(TH):
         down = i + SHIFT_H - r * SH
@@ -160,18 +163,30 @@ def add_shares(total, shares, r):
                     if j * SW <= t + SHIFT_W:
                         for e in range(V):
                             at = (i * TW + t) * V + e
-                            total[at] = total[at] + shares[j * V + e]
+                            total[at] = total[at] + shares[base + j * V + e]
+
+
+def is_row(g, oh):
+    """Whether there are windows in row `oh`."""
+    return not CHECK_H or (oh >= 0 and oh < g.h.out)
 
 
 def sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, r):
     """One row of windows."""
-    oh = low_h + r
-    load_given(shares, grad, slab + oh * s.h, s.w, not CHECK_H or (oh >= 0 and oh < g.h.out), g, od, oh, low_w)
-    add_shares(total, shares, r)
+    oh, base = low_h + r, (r * LOADED if AHEAD else 0)
+    if not AHEAD:
+        load_given(shares, base, grad, slab + oh * s.h, s.w, is_row(g, oh), g, low_w)
+    if AVERAGES and UNIFORM == 0:
+        divide_row(shares, base, is_row(g, oh), g, od, oh, low_w)
+    add_shares(total, shares, base, r)
 
 
 def sums_slab(total, shares, grad, slab, s, g, od, low_h, low_w):
     """All rows of windows, written out: the compiler would keep a loop, in which each waits for the one before."""
+    if AHEAD:
+        for r in range(ROWS):
+            oh = low_h + r
+            load_given(shares, r * LOADED, grad, slab + oh * s.h, s.w, is_row(g, oh), g, low_w)
     sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 0)
     if ROWS > 1:
         sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 1)
@@ -191,7 +206,7 @@ def sums_slab(total, shares, grad, slab, s, g, od, low_h, low_w):
 
 def sum_up(total, grad, at, s, g, pd, low_h, low_w):
     """What all windows give to a thread's elements."""
-    shares = cuda.local.array(LOADED, ACC)
+    shares = cuda.local.array(KEPT, ACC)
     empty(total)
     if DEEP:
         d0, d1, _ = reached(g.d, pd, WINDOW_D)
@@ -259,9 +274,9 @@ def add_chosen(total, shares, marks, g, r):
 def chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, r):
     """One row of windows."""
     oh = low_h + r
-    there = not CHECK_H or (oh >= 0 and oh < g.h.out)
-    load_beside(marks, taken, slabs[1] + oh * z.h, z.w, there, g.w.out, low_w, less)
-    load_given(shares, grad, slabs[0] + oh * s.h, s.w, there, g, index(0), oh, low_w)
+    there = is_row(g, oh)
+    load_beside(marks, 0, taken, slabs[1] + oh * z.h, z.w, there, g.w.out, low_w, less)
+    load_given(shares, 0, grad, slabs[0] + oh * s.h, s.w, there, g, low_w)
     add_chosen(total, shares, marks, g, r)
 
 

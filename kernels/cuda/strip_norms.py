@@ -9,15 +9,15 @@ from numba import cuda
 from ..gradient import share_of_norm
 from .gather import reached
 from .memory import index
-from .strip import empty, load_beside, load_given, load_values, store
+from .strip import empty, is_row, load_beside, load_given, load_values, store
 from .walk import place
 
 ACC: Any = None  # bound, as all of the following, as in `strip`
 EXPONENT: Any = 1.0  # bound: p - 1
 OUT: Any = None
 WINDOW_D = (0, 0, 0)
-DEEP = CHECK_H = CHECK_W = False
-KH = SH = SW = TH = TW = V = ROWS = TILE = LOADED = REACH = 1
+AHEAD = DEEP = CHECK_H = CHECK_W = False
+KH = SH = SW = TH = TW = V = ROWS = TILE = LOADED = KEPT = REACH = 1
 LOW_H = LOW_W = SHIFT_H = SHIFT_W = PHASE_W = 0
 
 
@@ -26,7 +26,7 @@ def size_of(value):
     return value if value >= ACC(0) else -value
 
 
-def add_powers(total, shares, norms, values, r):
+def add_powers(total, shares, norms, values, base, r):
     """Row r of the windows gives to the elements that it reaches; a window that is none has a norm below 0."""
     for i in range(TH):
         down = i + SHIFT_H - r * SH
@@ -36,24 +36,31 @@ def add_powers(total, shares, norms, values, r):
                     j = (t + PHASE_W) // SW + m
                     if j * SW <= t + SHIFT_W:
                         for e in range(V):
-                            at, norm = (i * TW + t) * V + e, norms[j * V + e]
+                            at, norm = (i * TW + t) * V + e, norms[base + j * V + e]
                             if not ((CHECK_H or CHECK_W) and norm < ACC(0)):
                                 share = share_of_norm(size_of(values[at]), norm, ACC(EXPONENT), ACC(1))
-                                total[at] = total[at] + shares[j * V + e] * share
+                                total[at] = total[at] + shares[base + j * V + e] * share
+
+
+def load_row(kept, base, grad, norms, slabs, s, z, g, oh, low_w):
+    """What a row of windows is given, and its norms."""
+    load_beside(kept[1], base, norms, slabs[1] + oh * z.h, z.w, is_row(g, oh), g.w.out, low_w, ACC(0))
+    load_given(kept[0], base, grad, slabs[0] + oh * s.h, s.w, is_row(g, oh), g, low_w)
 
 
 def powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, r):
     """One row of windows; `kept` are the thread's own arrays."""
-    shares, sizes, values = kept
-    oh = low_h + r
-    there = not CHECK_H or (oh >= 0 and oh < g.h.out)
-    load_beside(sizes, norms, slabs[1] + oh * z.h, z.w, there, g.w.out, low_w, ACC(0))
-    load_given(shares, grad, slabs[0] + oh * s.h, s.w, there, g, index(0), oh, low_w)
-    add_powers(total, shares, sizes, values, r)
+    base = r * LOADED if AHEAD else 0
+    if not AHEAD:
+        load_row(kept, base, grad, norms, slabs, s, z, g, low_h + r, low_w)
+    add_powers(total, kept[0], kept[1], kept[2], base, r)
 
 
 def powers_slab(total, kept, grad, norms, slabs, s, z, g, low_h, low_w):
     """All rows of windows, written out."""
+    if AHEAD:
+        for r in range(ROWS):
+            load_row(kept, r * LOADED, grad, norms, slabs, s, z, g, low_h + r, low_w)
     powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 0)
     if ROWS > 1:
         powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 1)
@@ -78,7 +85,7 @@ def strip_powers(grad, norms, x, out, g, steps, walk, first, count):
         c, q, p, pd, o2, o1 = place(walk, unit)
         s, z, r, u = steps
         total, values = cuda.local.array(TILE, ACC), cuda.local.array(TILE, ACC)
-        kept = cuda.local.array(LOADED, ACC), cuda.local.array(LOADED, ACC), values
+        kept = cuda.local.array(KEPT, ACC), cuda.local.array(KEPT, ACC), values
         ph, pw, low_h, low_w = p * TH, q * TW, p * (TH // SH) + LOW_H, q * (TW // SW) + LOW_W
         at = o1 * s.outer + o2 * s.outer2 + c * V * s.inner
         beside = o1 * z.outer + o2 * z.outer2 + c * V * z.inner

@@ -26,6 +26,7 @@ HEAD = TAIL = 1  # elements of the vectors that they are parts of
 DIVISOR = 0  # what averages are divided by where it is the same for all windows
 ABOVE = BELOW = 0  # rows of a tile that may lie before the input's first one, and after its last one
 CHECK_W = False
+PITCH = SLAB = 1  # how far the places of two rows are apart, and of two slabs
 NEUTRAL = None  # the accumulator of an absent tap
 ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
 OUT = None  # NumPy type of the stored elements
@@ -86,7 +87,7 @@ def load_tail(v0, v1, x, at, position, n, place):
 
 
 def load_row(v0, v1, x, row, start, n, place):
-    """All columns that a tile needs of one row, as accumulators; `place` counts the tile's elements before the row."""
+    """All columns that a tile needs of one row, as accumulators; `place` is the number of the first one."""
     if HEAD > 1:
         load_head(v0, v1, x, row + start + LEAD - HEAD, start + LEAD - HEAD, n, place)
     else:
@@ -154,7 +155,7 @@ def add_slabs(a0, a1, v0, v1, x, plane, g, start_d, start_h, start_w):
         for e in range(TH * TW):
             keep(a0, a1, e, NEUTRAL)
         for jd in range(d0, d1):
-            place = jd * ROWS * COLUMNS
+            place = jd * SLAB
             add_slab(a0, a1, v0, v1, x, plane + (start_d + jd) * g.d.xs, g, start_h, start_w, False, place)
 
 
@@ -189,7 +190,7 @@ def step(a0, a1, v0, v1, x, slab, g, start_h, start_w, r, fresh, place):
     if may_be_outside(r):
         there = h >= 0 and h < g.h.n
         h = greater(lesser(h, g.h.n - 1), index(0))
-    load_row(v0, v1, x, slab + h * g.h.xs, start_w, g.w.n, place + r * COLUMNS)
+    load_row(v0, v1, x, slab + h * g.h.xs, start_w, g.w.n, place + r * PITCH)
     add_row(a0, a1, v0, v1, r, fresh, there)
 
 

@@ -18,7 +18,7 @@ from .tile import add_slabs
 from .walk import place
 
 # Bound for each kernel, with those of `tile`:
-KD = SH = SW = TH = TW = STORE = STORE_WHERE = COLUMNS = TILE = ROWS = 1
+KD = SH = SW = TH = TW = STORE = STORE_WHERE = COLUMNS = TILE = PITCH = SLAB = 1
 ABOVE = BELOW = 0
 CHECK_W = OFFSETS = False
 KH = KW = 1
@@ -36,10 +36,7 @@ def tap(value, code, start_d, window_h, window_w, down, across):
     """The number of a tap of the window that begins so many elements down and across in the tile."""
     if (CHECK_W or ABOVE + BELOW > 0 or KD > 1) and value == NEUTRAL[0]:
         return (first_inside(start_d) * KH + first_inside(window_h)) * KW + first_inside(window_w)
-    jd = code // (ROWS * COLUMNS)
-    rest = code - jd * (ROWS * COLUMNS)
-    r = rest // COLUMNS
-    return (jd * KH + r - down) * KW + rest - r * COLUMNS - across
+    return code - (down * KW + across)  # places are numbered as in the tile's first window, whose rows are KW apart
 
 
 def from_start(start):
@@ -51,10 +48,10 @@ def position(value, code, g, start_d, start_h, start_w, window_h, window_w):
     """Where in the pooled axes an element of the tile lies, the tile beginning at `start`, the window at `window`."""
     if (CHECK_W or ABOVE + BELOW > 0 or KD > 1) and value == NEUTRAL[0]:
         return (from_start(start_d) * g.h.n + from_start(window_h)) * g.w.n + from_start(window_w)
-    jd = code // (ROWS * COLUMNS)
-    rest = code - jd * (ROWS * COLUMNS)
-    r = rest // COLUMNS
-    return ((start_d + jd) * g.h.n + start_h + r) * g.w.n + start_w + rest - r * COLUMNS
+    jd = code // SLAB
+    rest = code - jd * SLAB
+    r = rest // PITCH
+    return ((start_d + jd) * g.h.n + start_h + r) * g.w.n + start_w + rest - r * PITCH
 
 
 def tile_positions(x, y, g, walk, count):

@@ -1,9 +1,13 @@
 """The kernels with several operands, compiled and linked without a GPU for every architecture."""
 
+import math
+
+import numpy as np
 import pytest
 
 import gpupool.kernels.cuda.compile as compiler
-from benchmarks.job_kernels import HUGE, JOBS, launched
+from benchmarks.job_kernels import CHANNELS, CHANNELS_SMALL, HUGE, JOBS, LARGE, LAST, SHARED, JobCase, launched
+from benchmarks.machine_code import INSTRUCTIONS_PER_BYTE, job_row
 from benchmarks.sass import parameters, resources
 from gpupool.backends.cuda_jobs import numbers
 from gpupool.fractional import WHERE
@@ -37,6 +41,33 @@ def test_the_kernel_takes_what_it_is_given(case):
     for one in launched(case):
         given = [64] * len(one.steps) + [bits for _, bits in numbers(one, 0)]
         assert parameters(compiler.cubin(one.kernel, (9, 0)), one.kernel.name) == given, one.kernel.name
+
+
+# (call, instructions for each element at sm_90, bits of the widest load): all have time for that while memory moves.
+BUDGETS = (
+    (JobCase("avg_backward"), 33, 64),
+    (JobCase("avg_backward", small=LARGE, options=(("stride", 1),)), 48, 128),
+    (JobCase("max_backward", options=(("taken", "uint8"),)), 17, 64),
+    (JobCase("max_backward", "float16", options=(("taken", "uint8"),)), 16, 64),
+    (JobCase("max_backward", small=LARGE, options=(("stride", 1), ("taken", "uint8"))), 47, 128),
+    (JobCase("sum_backward"), 12, 128),
+    (JobCase("avg_backward", "float32", CHANNELS, CHANNELS_SMALL, options=LAST), 34, 128),
+    (JobCase("max_backward", "float32", CHANNELS, CHANNELS_SMALL, options=(*LAST, ("taken", "uint8"))), 18, 128),
+    (JobCase("adaptive_backward", small=SHARED, options=(("op", "max"), ("own", True))), 26, 32),
+)
+
+
+@pytest.mark.parametrize("budget", BUDGETS, ids=lambda b: launched(b[0])[-1].kernel.name)
+def test_budget(budget):
+    """Instructions of strips for each element, whole vectors stored, no loop whose loads wait for the round before."""
+    case, instructions, load_bits = budget
+    one = launched(case)[-1]
+    line, m = job_row(case, one, 90, None)
+    moved = np.dtype(case.dtype).itemsize * (1 + math.prod(case.small) / math.prod(case.shape))
+    assert line["executed_per_output"] <= instructions <= INSTRUCTIONS_PER_BYTE * moved, line
+    assert line["widest_load_bits"] >= load_bits
+    assert line["widest_store_bits"] == 128
+    assert m.loops == []
 
 
 def test_every_kernel_is_compiled():

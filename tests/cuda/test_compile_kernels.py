@@ -78,7 +78,7 @@ def test_every_engine_is_compiled():
     engines = {launch.kernel.engine.__name__ for _, launch in KERNELS.values()}
     assert engines == {
         "point", "point_indices", "point_positions", "point_select", "tile", "tile_indices", "tile_positions",
-        "last", "last_indices", "pixels", "shared", "shared_indices", "shared_positions", "large",
+        "last", "last_indices", "last_positions", "pixels", "shared", "shared_indices", "shared_positions", "large",
         "planes", "plane", "plane_parts", "plane_joined", "plane_last", "plane_last_parts",
     }  # fmt: skip
 
