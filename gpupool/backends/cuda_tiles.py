@@ -191,8 +191,10 @@ def side_by_side(op: Any, g: Geometry, places: Any, tw: int) -> bool:
     """Whether the lanes of a warp, whose tiles are `tw` outputs apart, leave few gaps between what they move at once.
 
     Loads and stores of single elements that lie apart touch a sector of 32 bytes each, and half-written sectors are
-    what takes longest: rows of 35 elements ran at an eighth of copy speed by tiles of 8.
+    what takes longest: rows of 35 elements ran at an eighth of copy speed by tiles of 8. Two bytes do not matter.
     """
+    if tw * op.x_dtype.itemsize <= 2 and tw * op.y_dtype.itemsize <= 2:
+        return True
     load, store = loaded_at_once(op, g, places, tw), stored_at_once(op, g, places, tw)
     wide = load > 1 and (load * op.x_dtype.itemsize >= WIDEST // 2 or load == tw * g.w.s)
     return wide and store > 1 and tw <= 2 * store
