@@ -78,6 +78,11 @@ def regroups(op: Any, types: tuple[Any, ...]) -> bool:
     return picks(op.red) or len(types) == 2 or first.kind in "iu" or first.itemsize > op.y_dtype.itemsize
 
 
+def never_shows(op: Any, types: tuple[Any, ...]) -> bool:
+    """Whether no bit of a result depends on how elements are grouped: it is one of them, or an exact sum."""
+    return op.indices or picks(op.red) or all(np.dtype(t).kind in "iu" for t in types)
+
+
 def absent_tap(op: Any, loaded: np.dtype) -> Any:
     """The accumulator that stands for taps outside the input; None where the operator has none."""
     if not op.indices:
@@ -186,8 +191,10 @@ def side_by_side(op: Any, g: Geometry, places: Any, tw: int) -> bool:
     """Whether the lanes of a warp, whose tiles are `tw` outputs apart, leave few gaps between what they move at once.
 
     Loads and stores of single elements that lie apart touch a sector of 32 bytes each, and half-written sectors are
-    what takes longest: rows of 35 elements ran at an eighth of copy speed by tiles of 8.
+    what takes longest: rows of 35 elements ran at an eighth of copy speed by tiles of 8. Two bytes do not matter.
     """
+    if tw * op.x_dtype.itemsize <= 2 and tw * op.y_dtype.itemsize <= 2:
+        return True
     load, store = loaded_at_once(op, g, places, tw), stored_at_once(op, g, places, tw)
     wide = load > 1 and (load * op.x_dtype.itemsize >= WIDEST // 2 or load == tw * g.w.s)
     return wide and store > 1 and tw <= 2 * store
@@ -257,10 +264,13 @@ def choose_tile(op: Any, g: Geometry, places: Any) -> Choice | None:
     above, below = min(max(g.h.before, 0), rows), min(overhang(g.h, tiles_h * th), rows)
     walk = Walk(cut(g.inner.n), cut(tiles_w), cut(tiles_h), cut(g.d.out), cut(g.outer2.n))
     units = g.outer.n * g.outer2.n * g.inner.n * g.d.out * tiles_h * tiles_w
+    exact = never_shows(op, (parts["ACC0"], parts["ACC1"]))
     own = (
         ("TH", th), ("TW", tw), ("TILE", th * tw), ("VECTOR", vector), ("STORE", store), ("COLUMNS", columns),
         *row_parts(columns, g.w.before, vector, g.w.n),
         ("ROWS", rows), ("CHECK_W", check_w), ("ABOVE", above), ("BELOW", below),
+        ("SHARE_W", exact and g.w.s == 1 and g.w.k > 2 and tw > 1),
+        ("SHARE_H", exact and g.h.s == 1 and g.h.k > 2 and th > 1 and g.d.k == 1),
     )  # fmt: skip
     own += (("PITCH", g.w.k), ("SLAB", g.h.k * g.w.k)) if op.places else (("PITCH", columns), ("SLAB", rows * columns))
     edges = ("w" if check_w else "") + ("h" if above + below else "")

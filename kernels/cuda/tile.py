@@ -27,6 +27,7 @@ DIVISOR = 0  # what averages are divided by where it is the same for all windows
 ABOVE = BELOW = 0  # rows of a tile that may lie before the input's first one, and after its last one
 CHECK_W = False
 PITCH = SLAB = 1  # how far the places of two rows are apart, and of two slabs
+SHARE_W = SHARE_H = False  # whether neighbouring outputs share what their windows have in common
 NEUTRAL = None  # the accumulator of an absent tap
 ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
 OUT = None  # NumPy type of the stored elements
@@ -103,20 +104,55 @@ def load_row(v0, v1, x, row, start, n, place):
             load_one(v0, v1, j, x, row + start + j, start + j, n, place)
 
 
+def along(v0, v1, first, taps):
+    """So many columns from `first` on, reduced."""
+    acc = kept(v0, v1, first)
+    for j in range(1, taps):
+        acc = combine(RED, acc, kept(v0, v1, first + j))
+    return acc
+
+
 def add_row(a0, a1, v0, v1, r, first, there):
-    """Reduce row r of the tile along each output's window, and combine it with the outputs that it belongs to."""
-    for t in range(TW):
-        acc = kept(v0, v1, t * SW)
-        for j in range(1, KW):
-            acc = combine(RED, acc, kept(v0, v1, t * SW + j))
-        if may_be_outside(r):
-            keep(v0, v1, t * SW, acc if there else NEUTRAL)
-            acc = kept(v0, v1, t * SW)
-        for p in range(TH):
-            if r == p * SH and first:
-                keep(a0, a1, p * TW + t, acc)
-            elif p * SH <= r and r < p * SH + KH:
-                keep(a0, a1, p * TW + t, combine(RED, kept(a0, a1, p * TW + t), acc))
+    """Reduce row r of the tile along each output's window, and combine it with the outputs that it belongs to.
+
+    Where the grouping of taps never shows, two neighbours share all taps but one of each: KW combinations, not
+    2 * (KW - 1). So do two outputs one below the other.
+    """
+    if SHARE_W:
+        for u in range(TW // 2):
+            shared = along(v0, v1, 2 * u + 1, KW - 1)
+            add_down(a0, a1, 2 * u, combine(RED, kept(v0, v1, 2 * u), shared), r, first, there)
+            add_down(a0, a1, 2 * u + 1, combine(RED, shared, kept(v0, v1, 2 * u + KW)), r, first, there)
+    else:
+        for t in range(TW):
+            add_down(a0, a1, t, along(v0, v1, t * SW, KW), r, first, there)
+
+
+def add_down(a0, a1, t, acc, r, first, there):
+    """Combine row r of the windows in column t of the tile with the outputs that it belongs to."""
+    if may_be_outside(r):
+        acc = acc if there else NEUTRAL
+    if SHARE_H:
+        for q in range(TH // 2):
+            add_pair(a0, a1, 2 * q * TW + t, acc, r - 2 * q)
+    for p in range(TH // 2 * 2 if SHARE_H else 0, TH):
+        if r == p * SH and first:
+            keep(a0, a1, p * TW + t, acc)
+        elif p * SH <= r and r < p * SH + KH:
+            keep(a0, a1, p * TW + t, combine(RED, kept(a0, a1, p * TW + t), acc))
+
+
+def add_pair(a0, a1, i, acc, r):
+    """Combine row r of two windows, one below the other, with their outputs: the lower one holds what they share."""
+    below = i + TW
+    if r == 0:
+        keep(a0, a1, i, acc)
+    if r == 1:
+        keep(a0, a1, below, acc)
+    if r > 1 and r <= KH:
+        if r == KH:
+            keep(a0, a1, i, combine(RED, kept(a0, a1, i), kept(a0, a1, below)))
+        keep(a0, a1, below, combine(RED, kept(a0, a1, below), acc))
 
 
 def count_at(g, od, oh, ow):

@@ -38,7 +38,7 @@ ROWS = [
     ("max_pool2d", (1, 7, 11), "int32", {"kernel_size": 3}, 0, 0, "tile_k3x3s3x3"),
     # odd widths: one output across, and rows shared downwards; a few across where short vectors fit
     ("avg_pool2d", (2, 7, 7), "float32", {"kernel_size": 3, "stride": 1, "padding": 1}, 0, 0, "t4x1_v1_edges_wh_mean"),
-    ("max_pool2d", (1, 12, 9), "uint8", {"kernel_size": 3, "stride": 1, "padding": 1}, 3, 0, "t6x1_v1_edges_wh_max_u8"),
+    ("max_pool2d", (1, 12, 9), "uint8", {"kernel_size": 3, "stride": 1, "padding": 1}, 3, 0, "t6x2_v1_edges_wh_max_u8"),
     ("max_pool2d", (1, 5, 13), "float16", {"kernel_size": 3, "stride": 2, "padding": 1}, 0, 0, "t3x1_v1_edges_wh"),
     ("avg_pool2d", (1, 8, 6), "float32", {"kernel_size": 3, "stride": 1, "padding": 1}, 0, 0, "t4x2_v2_edges_wh"),
     ("max_pool2d", (1, 8, 6), "float64", {"kernel_size": 3, "stride": 1}, 1, 0, "t6x1_v1_max_f64"),
