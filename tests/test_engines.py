@@ -330,8 +330,7 @@ def test_positions_past_the_caches(monkeypatch, shape, window, arguments, positi
 
 def staged(call):
     """How many rows of results with positions a call writes past the caches at a time."""
-    from gpupool.kernels.cpu.find import FINDING
-    from gpupool.kernels.cpu.indices import Storing
+    from gpupool.kernels.cpu.find_lines import FINDING, Storing
 
     return call.stages[0][5][FINDING + Storing._fields.index("staged")]
 
