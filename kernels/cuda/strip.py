@@ -255,8 +255,9 @@ def mark_of(g, i, t, down, j):
     return KIND(down * KW + t + SHIFT_W - j * SW)
 
 
-def add_chosen(total, shares, marks, g, r):
+def add_chosen(total, own, g, r):
     """Row r of the windows gives to the elements that it chose."""
+    shares, marks = own
     for i in range(TH):
         down = i + SHIFT_H - r * SH
         if down >= 0 and down < KH:
@@ -271,32 +272,33 @@ def add_chosen(total, shares, marks, g, r):
                                 total[at] = total[at] + shares[j * V + e]
 
 
-def chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, r):
-    """One row of windows."""
+def chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, r):
+    """One row of windows; `own` are the thread's arrays for what is loaded."""
+    shares, marks = own
     oh = low_h + r
     there = is_row(g, oh)
     load_beside(marks, 0, taken, slabs[1] + oh * z.h, z.w, there, g.w.out, low_w, less)
     load_given(shares, 0, grad, slabs[0] + oh * s.h, s.w, there, g, low_w)
-    add_chosen(total, shares, marks, g, r)
+    add_chosen(total, own, g, r)
 
 
-def chosen_slab(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less):
+def chosen_slab(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less):
     """All rows of windows, written out."""
-    chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 0)
+    chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 0)
     if ROWS > 1:
-        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 1)
+        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 1)
     if ROWS > 2:
-        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 2)
+        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 2)
     if ROWS > 3:
-        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 3)
+        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 3)
     if ROWS > 4:
-        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 4)
+        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 4)
     if ROWS > 5:
-        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 5)
+        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 5)
     if ROWS > 6:
-        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 6)
+        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 6)
     if ROWS > 7:
-        chosen_row(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less, 7)
+        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 7)
 
 
 def taken_before(g, od, pd, ph, pw):
@@ -313,7 +315,7 @@ def strip_chosen(grad, taken, out, g, steps, walk, first, count):
         c, q, p, pd, o2, o1 = place(walk, unit)
         s, z, u = steps
         total = cuda.local.array(TILE, ACC)
-        shares, marks = cuda.local.array(LOADED, ACC), cuda.local.array(LOADED, KIND)
+        own = cuda.local.array(LOADED, ACC), cuda.local.array(LOADED, KIND)
         ph, pw, low_h, low_w = p * TH, q * TW, p * (TH // SH) + LOW_H, q * (TW // SW) + LOW_W
         at = o1 * s.outer + o2 * s.outer2 + c * V * s.inner
         beside = o1 * z.outer + o2 * z.outer2 + c * V * z.inner
@@ -322,9 +324,9 @@ def strip_chosen(grad, taken, out, g, steps, walk, first, count):
             d0, d1, _ = reached(g.d, pd, WINDOW_D)
             for od in range(d0, d1):
                 slabs, less = (at + od * s.d, beside + od * z.d), taken_before(g, od, pd, ph, pw)
-                chosen_slab(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less)
+                chosen_slab(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less)
         else:
             slabs, less = (at + pd * s.d, beside + pd * z.d), taken_before(g, pd, pd, ph, pw)
-            chosen_slab(total, shares, marks, grad, taken, slabs, s, z, g, low_h, low_w, less)
+            chosen_slab(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less)
         at_out = o1 * u.outer + o2 * u.outer2 + c * V * u.inner + pd * u.d
         store(out, at_out, u, g, ph, pw, total, cuda.local.array(TILE, OUT))
