@@ -101,7 +101,7 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     constants: tuple = (g_type, x_type, g_codec)
     kernel = chosen
     if x_type != acc:
-        kernel, constants = chosen_wide, (g_type, x_type, acc, g_codec, input_codec(plan.out_dtype))
+        kernel, constants = chosen_wide, (g_type, x_type, acc, (g_codec, input_codec(plan.out_dtype)))
     code = jit.compiled(kernel, 8, constants)
     elements, past = math.prod(form.x), buffered(plan, form)
 

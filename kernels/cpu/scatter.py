@@ -122,7 +122,7 @@ def chosen(g_at, where_at, out_at, frame, bands, past, start, stop, g_type, x_ty
 
 
 @kernel
-def chosen_wide(g_at, where_at, out_at, frame, bands, past, start, stop, g_type, x_type, acc_type, g_codec, x_codec):
+def chosen_wide(g_at, where_at, out_at, frame, bands, past, start, stop, g_type, x_type, acc_type, codecs):
     """The same for a result of halves, or narrower than the gradient: added in a buffer, then stored."""
     f, out = unpacked(frame, Frame), pointer(out_at, x_type)
     elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
@@ -130,10 +130,10 @@ def chosen_wide(g_at, where_at, out_at, frame, bands, past, start, stop, g_type,
         plane, lo, hi, first, last = band_of(f, bands, unit)
         store = np.zeros((hi - lo) * f.inner, acc_type)
         total = pointer(store.ctypes.data, acc_type)
-        add_chosen(g_at, where_at, total, f, g_type, g_codec, plane * windows * f.inner, (lo, hi, first, last))
+        add_chosen(g_at, where_at, total, f, g_type, codecs[0], plane * windows * f.inner, (lo, hi, first, last))
         at = (plane * elements + lo) * f.inner
         for i in range(store.size):
-            out[at + i] = encode(x_codec, store[i])
+            out[at + i] = encode(codecs[1], store[i])
 
 
 @kernel
