@@ -42,7 +42,7 @@ class JobKernel(Kernel):
     def key(self) -> tuple:
         """All that distinguishes kernels."""
         bound = (self.red, self.x_codec, self.y_codec, self.rule)
-        parts = tuple(p and (type(p), tuple(p)) for p in bound)
+        parts = tuple(None if p is None else (type(p), tuple(p)) for p in bound)
         widths = (self.index_bits, self.offset_bits)
         constants = tuple((name, type(value), value) for name, value in self.constants)
         return (self.engine, *parts, self.memories, *widths, constants, self.threads)

@@ -1,5 +1,6 @@
 """The kernels with several operands, compiled and linked without a GPU for every architecture."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -11,6 +12,9 @@ from benchmarks.machine_code import INSTRUCTIONS_PER_BYTE, job_row
 from benchmarks.sass import parameters, resources
 from gpupool.backends.cuda_jobs import numbers
 from gpupool.fractional import WHERE
+from gpupool.kernels.codecs import BFloat, Half
+from gpupool.kernels.extremes import ArgMax, ArgMaxKnown, ArgMin
+from gpupool.kernels.window import Adaptive
 
 pytestmark = pytest.mark.cpu_only
 CAPABILITIES = ((7, 5), (8, 0), (9, 0), (10, 0))
@@ -41,6 +45,18 @@ def test_the_kernel_takes_what_it_is_given(case):
     for one in launched(case):
         given = [64] * len(one.steps) + [bits for _, bits in numbers(one, 0)]
         assert parameters(compiler.cubin(one.kernel, (9, 0)), one.kernel.name) == given, one.kernel.name
+
+
+def test_other_code_is_another_key():
+    """Reducers, codecs and rules are NamedTuples: empty ones of different classes are equal, but no kernels' keys."""
+    kernel = launched(JobCase("apart_backward", window=2))[-1].kernel
+    changed = [
+        {"red": ArgMax()}, {"red": ArgMaxKnown()}, {"red": ArgMin()}, {"x_codec": Half()}, {"x_codec": BFloat()},
+        {"rule": Adaptive()}, {"constants": (*kernel.constants, ("SAMPLE_CODEC", Half()))},
+        {"constants": (*kernel.constants, ("SAMPLE_CODEC", BFloat()))},
+    ]  # fmt: skip
+    kernels = [dataclasses.replace(kernel, **change) for change in changed]
+    assert len({one.key for one in kernels}) == len(kernels)
 
 
 # (call, instructions for each element at sm_90, bits of the widest load): all have time for that while memory moves.
