@@ -95,12 +95,12 @@ def run_child(child, log, folder):
     )
 
 
-LAUNCH = "launch 3 grid 1 1 1 block 32 1 1 shared 0 stream {} extra 0 x 100000 y {} outer 1"
+LAUNCH = "launch 3 grid 1 1 1 block 64 1 1 shared 0 stream {} extra 0 x 100000 y {} outer 1"
 
 
 def test_a_thread_without_a_context_gets_the_devices_own(said):
     """The primary context, which CuPy and PyTorch use, for the time of the call: to load, and to launch."""
-    name = "kernel gpupool_tile_k2x2s2x2_t1x4_v4_max_f32"
+    name = "kernel gpupool_tile_k2x2s2x2_t1x2_v4_max_f32"
     enter, leave = ["retain 0", "push"], ["pop", "release 0"]
     start = LAUNCH.format(0, 1000000)
     machine = "load ELF 1 for sm_90, 0 and 0 options"
@@ -117,7 +117,7 @@ def test_memory_between_two_launches_comes_from_a_pool_of_ours(said):
     """Taken and given back on the caller's stream; the pool keeps what it has."""
     found = [line for line in said["planes"] if not line.startswith(("load", "kernel"))]
     assert found[:2] == ["pool of type 1 at 1 0", "pool attribute 4 is 4194304"]
-    assert found[2].startswith("allocate 8")
+    assert found[2].startswith("allocate 32768 ")
     assert found[2].endswith("from pool 9 stream 77")
     assert [line.split()[0] for line in found[3:]] == ["launch", "launch", "free"]
     assert found[5] == "free 800000 stream 77"
