@@ -112,7 +112,7 @@ def powers(plan: JobPlan) -> Stage:
 def _reading(plan: JobPlan, engine: Any, red: Any, more: tuple[tuple[str, Any], ...]) -> Stage:
     """A stage that reads x, with the reducer's accumulators."""
     codecs = (plan.dtypes[0], plan.out_dtype)
-    value = cuda_whole.value_type(plan)
+    value = cuda_whole.value_type(plan.out_dtype)
     types = storage.accumulator(red, value(0), np.int32)
     constants = (
         ("ACC", accumulator(*codecs).type), ("VALUE", value), ("ACC0", types[0]), ("ACC1", types[-1]),

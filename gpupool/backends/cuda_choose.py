@@ -232,7 +232,7 @@ def _any(op: Operator, g: Geometry, offset_bits: int) -> Launch:
 def _fast(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
     """A kernel for windows that slide, or share an axis, if there is one for these."""
     if not isinstance(op.rule, Sliding):
-        return _shared(op, g, offset_bits)
+        return _constant(op, g, offset_bits, places)
     chosen = _whole(op, g, offset_bits, places) or _constant(op, g, offset_bits, places)
     return chosen or _large(op, g, offset_bits, places)
 
@@ -241,21 +241,15 @@ def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> La
     """A kernel with the window as constants, if there is one for it."""
     if index_bits(g, op.rule) != 32:
         return None
-    choice = cuda_pixels.choose_pixels(op, g, places) or cuda_last.choose_last(op, g, places)
-    choice = choice or cuda_tiles.choose_tile(op, g, places)
+    if isinstance(op.rule, Sliding):
+        choice = cuda_pixels.choose_pixels(op, g, places) or cuda_last.choose_last(op, g, places)
+        choice = choice or cuda_tiles.choose_tile(op, g, places)
+    else:
+        choice = cuda_shared.choose_shared(op, g)
     if choice is None:
         return None
     kernel = _kernel(op, choice.engine, 32, offset_bits, choice.constants + walk_flags(choice.walk), choice.label)
     return _launch(kernel, choice.geometry, choice.walk, choice.units)
-
-
-def _shared(op: Operator, g: Geometry, offset_bits: int) -> Launch | None:
-    """The kernel for small windows that share an axis."""
-    choice = None if index_bits(g, op.rule) != 32 else cuda_shared.choose_shared(op, g)
-    if choice is None:
-        return None
-    kernel = _kernel(op, choice.engine, 32, offset_bits, choice.constants + walk_flags(choice.walk), choice.label)
-    return _launch(kernel, g, choice.walk, choice.units)
 
 
 def _large(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:

@@ -255,8 +255,6 @@ def reach_constants(axis: str, found: list[tuple[int, int]]) -> tuple[tuple[str,
 def shared_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted | None:
     """Strips under windows that share the axes."""
     g, channels = grid.geometry, channels_of(places, grid.geometry.inner.n)
-    if 0 in (g.d.out, g.h.out, g.w.out):
-        return None
     across = min(2 if channels > 1 else row_elements(g.w._replace(s=1), places[-1], 1), g.w.n)
     columns = most_windows(g.w, across)
     most, strips = LARGEST_LOADED // (columns * channels), strips_of(g, across, channels)

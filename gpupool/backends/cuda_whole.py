@@ -34,9 +34,9 @@ def are_whole(plan: Plan) -> bool:
     return all(a.out == 1 and a.d == 1 and a.before == 0 and a.k == a.n for a in axes_of(plan))
 
 
-def value_type(plan: JobPlan) -> Any:
+def value_type(dtype: np.dtype) -> Any:
     """The NumPy type of decoded elements."""
-    return np.float64 if plan.out_dtype.itemsize == 8 else np.float32
+    return np.float64 if dtype.itemsize == 8 else np.float32
 
 
 def any_order(plan: Plan, value: Any) -> Any:
@@ -52,8 +52,7 @@ def found_in(plan: Plan) -> bool:
     """
     if not are_whole(plan) or math.prod(a.n for a in plan.pooled) <= FEW:
         return False
-    value = np.float64 if plan.dtype.itemsize == 8 else np.float32
-    return math.prod(plan.shape) <= LARGEST_LAUNCH and any_order(plan, value) is not None
+    return math.prod(plan.shape) <= LARGEST_LAUNCH and any_order(plan, value_type(plan.dtype)) is not None
 
 
 def part_of(plan: Plan) -> tuple[int, int]:
@@ -87,7 +86,7 @@ def chosen(plan: JobPlan, where: int, out: int) -> Stage:
 
 def found(plan: JobPlan) -> tuple[list[Stage], list[Scratch]]:
     """The same from x: arrays are the gradient, x, the result, the positions, and those of parts, if there are any."""
-    value, (parts, size) = value_type(plan), part_of(plan.forward)
+    value, (parts, size) = value_type(plan.out_dtype), part_of(plan.forward)
     red = any_order(plan.forward, value)
     constants = (("ACC0", value), ("PARTS", 2))
     x = (plan.out_dtype, plan.out_dtype)

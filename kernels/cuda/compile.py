@@ -52,10 +52,15 @@ class Kernel:
     @functools.cached_property
     def key(self) -> tuple:
         """All that distinguishes kernels: NamedTuples of different classes are equal, so their types are named."""
-        parts = tuple((type(p), tuple(p)) for p in (self.red, self.x_codec, self.y_codec, self.rule))
-        types = (self.x_type, self.y_type, self.index_bits, self.offset_bits)
-        constants = tuple((name, type(value), value) for name, value in self.constants)
-        return (self.engine, *parts, *types, constants, self.threads)
+        names, values = [name for name, _ in self.constants], [value for _, value in self.constants]
+        bound = (self.red, self.x_codec, self.y_codec, self.rule, *values)
+        typed = tuple((type(value), value) for value in bound)
+        return (self.engine, typed, *names, self.memory, self.index_bits, self.offset_bits, self.threads)
+
+    @property
+    def memory(self) -> tuple:
+        """What the arrays hold."""
+        return self.x_type, self.y_type
 
     @functools.cached_property
     def name(self) -> str:

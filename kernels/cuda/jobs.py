@@ -6,7 +6,6 @@ that divide by other axes than those of the walk take a tuple of them after it.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,14 +37,10 @@ class JobKernel(Kernel):
         """The reducer's name, if there is one: mostly the engine's name says what is computed."""
         return super().operator if self.red is not None else ""
 
-    @functools.cached_property
-    def key(self) -> tuple:
-        """All that distinguishes kernels."""
-        bound = (self.red, self.x_codec, self.y_codec, self.rule)
-        parts = tuple(None if p is None else (type(p), tuple(p)) for p in bound)
-        widths = (self.index_bits, self.offset_bits)
-        constants = tuple((name, type(value), value) for name, value in self.constants)
-        return (self.engine, *parts, self.memories, *widths, constants, self.threads)
+    @property
+    def memory(self) -> tuple:
+        """What the arrays hold and which are read only, and how many divisors come beside them."""
+        return self.memories, self.divisors
 
     def signature(self) -> tuple[Any, ...]:
         """The types of the arguments."""
