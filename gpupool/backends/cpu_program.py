@@ -9,6 +9,7 @@ import numpy as np
 
 from gpupool.kernels.cpu.memory import AHEAD
 from gpupool.kernels.cpu.passes import (
+    RECORD,
     Kind,
     Record,
     Types,
@@ -19,6 +20,7 @@ from gpupool.kernels.cpu.passes import (
     zero_function,
 )
 from gpupool.kernels.cpu.program import HEAD, Head
+from gpupool.kernels.cpu.rolling import Rolling, rolling_function
 
 # Strides that passes are compiled for: with constants, vector code picks the elements apart; else one by one.
 STEPS = (1, 2, 3, 4, 6, 8)
@@ -115,31 +117,56 @@ def few_channels(loops: list[Loop], src_item: int, dst_item: int, literal: bool)
     return [*others, last, columns], 1
 
 
-def asking(record: Record, src_item: int, dst_item: int, ahead: int) -> list[Record]:
-    """The record of a pass that reads the input, such that its loops ask for it ahead of time, strip by strip."""
-    step = record.step * src_item
-    row = record.n * step
-    if row <= 0:
+def distance(row: int, pitch: int, reach: int, ahead: int) -> tuple[int, int]:
+    """How far ahead, and for how many bytes, a loop over a row asks; the next row is `pitch` further."""
+    if 0 < pitch <= 2 * reach or 0 < pitch <= STRIP:
+        return ahead, pitch
+    return max(1, ahead // row) * pitch, row
+
+
+def in_strips(record: Record, steps: Loop, cold: tuple[bool, bool], ahead: int) -> list[Record]:
+    """The record of a pass over one long row, strip by strip, and what is left over."""
+    n = max(1, STRIP // (steps.src if cold[0] else steps.dst))
+    strips, rest = divmod(record.n, n)
+    strip = Loop(n, n * steps.src, n * steps.dst, n * steps.counts)
+    rows = record._replace(
+        outer=record.middle, outer_src=record.middle_src, outer_dst=record.middle_dst,
+        outer_counts=record.middle_counts, middle=strips, middle_src=strip.src, middle_dst=strip.dst,
+        middle_counts=strip.counts, n=n, ahead=ahead, asked=strip.src if cold[0] else 0, ahead_dst=ahead,
+        asked_dst=strip.dst if cold[1] else 0,
+    )  # fmt: skip
+    if rest == 0:
+        return [rows]
+    at = record.src + strips * strip.src, record.dst + strips * strip.dst, record.counts + strips * strip.counts
+    return [rows, record._replace(n=rest, src=at[0], dst=at[1], counts=at[2])]
+
+
+def asking(record: Record, steps: Loop, cold: tuple[bool, bool], ahead: int) -> list[Record]:
+    """The record of a pass whose loops ask for memory ahead of time: that of the source, and of the target, or one.
+
+    `steps` are those of the innermost loop.
+    """
+    row = record.n * (steps.src if cold[0] else steps.dst)
+    if row <= 0 or not any(cold):
         return [record]
     if record.outer == 1 and row > 2 * STRIP:
-        n = max(1, STRIP // step)
-        strips, rest = divmod(record.n, n)
-        put = n * record.put * dst_item
-        counts = 4 * n if record.counts else 0
-        inner = {"middle": strips, "middle_src": n * step, "middle_dst": put, "middle_counts": counts, "n": n}
-        rows = record._replace(
-            outer=record.middle, outer_src=record.middle_src, outer_dst=record.middle_dst,
-            outer_counts=record.middle_counts, ahead=ahead, asked=n * step, **inner,
-        )  # fmt: skip
-        if rest == 0:
-            return [rows]
-        at = {"src": record.src + strips * n * step, "dst": record.dst + strips * put}
-        return [rows, record._replace(n=rest, counts=record.counts + strips * counts, **at)]
-    pitch = record.middle_src if record.middle > 1 else record.outer_src if record.outer > 1 else row
-    reach = row + (record.taps - 1) * record.tap * src_item
-    if 0 < pitch <= 2 * reach or 0 < pitch <= STRIP:
-        return [record._replace(ahead=ahead, asked=pitch)]
-    return [record._replace(ahead=max(1, ahead // row) * pitch, asked=row)]
+        return in_strips(record, steps, cold, ahead)
+    if cold[0]:
+        pitch = record.middle_src if record.middle > 1 else record.outer_src if record.outer > 1 else row
+        reach = row + (record.taps - 1) * record.tap * (steps.src // record.step)
+        far, asked = distance(row, pitch, reach, ahead)
+        record = record._replace(ahead=far, asked=asked)
+    if cold[1]:
+        row = record.n * steps.dst
+        pitch = record.middle_dst if record.middle > 1 else record.outer_dst if record.outer > 1 else row
+        far, asked = distance(row, pitch, row, ahead)
+        record = record._replace(ahead_dst=far, asked_dst=asked)
+    return [record]
+
+
+def aligned(size: int) -> int:
+    """As many bytes, or a few more, that what lies behind begins with a cache line."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 class Program:
@@ -149,7 +176,7 @@ class Program:
         self.types, self.ahead = types, ahead
         self._lists: dict[tuple, tuple[int, ...]] = {}
         self._known = {} if known is None else known  # passes that were asked for: to find one takes 0.1 ms
-        self.ops: list[tuple[int, Record]] = []
+        self.ops: list[tuple[int, Record | Rolling]] = []
         self.counts: dict[int, tuple[int, ...]] = {}  # op -> the divisors that it reads
         self.bytes = 0
         self._free: list[tuple[int, int]] = []
@@ -158,8 +185,7 @@ class Program:
         """Room for this many accumulators or staged results, channels innermost; an old one where one fits."""
         item = (self.types.acc if base == "b" else self.types.y).itemsize
         row = extent.cols * extent.chans * item
-        size = -(-extent.planes * extent.rows * row // ALIGNMENT) * ALIGNMENT
-        at = self._take(size)
+        at = self._take(aligned(extent.planes * extent.rows * row))
         return Place(base, at, item, extent.rows * row, row, extent.chans * item, item)
 
     def _take(self, size: int) -> int:
@@ -172,8 +198,7 @@ class Program:
 
     def release(self, place: Place, extent: Extent) -> None:
         """Nobody will read this buffer any more."""
-        size = -(-extent.elements * self.types.acc.itemsize // ALIGNMENT) * ALIGNMENT
-        self._free.append((place.at, size))
+        self._free.append((place.at, aligned(extent.elements * self.types.acc.itemsize)))
 
     def combine(
         self, src: Place, dst: Place, extent: Extent, taps: int = 1, tap: int = 0, count: int = 1,
@@ -202,11 +227,12 @@ class Program:
         )  # fmt: skip
         function, staged = self._pass(pass_function, kind), int(dst.base == "staged")
         known = {"step": step, "put": to, "tap": between, "taps": taps, "divisor": count, "staged": staged}
-        for record in self._records(loops, src, dst, **known):
-            if counts is not None:
-                self.counts[len(self.ops)] = self._per_lane(counts, extent.chans)
-            records = asking(record, src.item, dst.item, self.ahead) if src.base == "x" and constant else [record]
-            self.ops += [(function, r) for r in records]
+        cold = src.base == "x" and constant > 0, dst.base == "y" and constant > 0
+        for whole in self._records(loops, src, dst, **known):
+            for record in asking(whole, inner, cold, self.ahead):
+                if counts is not None:
+                    self.counts[len(self.ops)] = self._per_lane(counts, extent.chans)
+                self.ops.append((function, record))
 
     def _per_lane(self, counts: tuple[int, ...], chans: int) -> tuple[int, ...]:
         """A column's number for each of its channels."""
@@ -233,6 +259,26 @@ class Program:
         )  # fmt: skip
         self.counts[len(self.ops)] = (*starts, *lengths)
         self.ops.append((function, record))
+
+    def roll(
+        self, src: Place, dst: Place, extent: Extent, taps: tuple[int, int], lines: tuple[int, int, int], count: int,
+        counts: tuple[int, ...], past: bool,
+    ) -> None:  # fmt: skip
+        """dst = windows of src that share lines, row by row: see `rolling`. Columns and channels are one line's lanes.
+
+        `taps` are their number and the bytes between them; `lines` those of a window, and which of all are real:
+        the half-open range. `counts` gives a divisor for each row. With `past`, results go past the caches.
+        """
+        lanes = extent.cols * extent.chans
+        pitch, stage = aligned(lanes * self.types.acc.itemsize), aligned(lanes * dst.item) if past else 0
+        ring = self._take(lines[0] * pitch + stage)
+        record = Rolling(
+            extent.rows, src.row, dst.row, lanes, taps[1] // src.item, src.at, dst.at, lines[1], lines[2], count, 0,
+            ring, pitch, ring + lines[0] * pitch, int(past), -(-self.ahead // (lanes * src.item)),
+        )  # fmt: skip
+        self.counts[len(self.ops)] = counts
+        self.ops.append((self._pass(rolling_function, taps[0], lines[0]), record))
+        self._free.append((ring, lines[0] * pitch + stage))
 
     def _records(self, loops: list[Loop], src: Place | None, dst: Place, **known: int) -> Iterator[Record]:
         """What a pass along these loops is told, as often as it must be told of more than three of them."""
@@ -291,7 +337,7 @@ def pack_units(units: Units, programs: dict[tuple[int, int, int, int], Program],
     table_at = HEAD + len(units.depth) + len(units.band) + len(units.tile)
     entries = 1 + 2 * kinds[0] * kinds[1] * kinds[2]
     body: list[int] = []
-    counts: list[tuple[int, tuple[int, ...]]] = []
+    counts: list[tuple[int, int, tuple[int, ...]]] = []
     table = np.zeros((entries, 2), np.int64)
     start, known = table_at + 2 * entries, dict[int, tuple[int, int]]()
     for key, program in [((0, 0, 0, -1), prologue), *programs.items()]:
@@ -302,8 +348,8 @@ def pack_units(units: Units, programs: dict[tuple[int, int, int, int], Program],
         known[id(program)] = table[index + 1] = start + len(body), len(program.ops)
         for i, (function, record) in enumerate(program.ops):
             if i in program.counts:
-                counts.append((len(body) + 1, program.counts[i]))
-            body += (function, *record)
+                counts.append((len(body) + 1, record._fields.index("counts"), program.counts[i]))
+            body += (function, *record, *(0,) * (RECORD - len(record)))
     size = max([p.bytes for p in programs.values()], default=0)
     head = Head._make((
         size, units.groups, len(units.depth), len(units.band), len(units.tile), *units.steps, *kinds,
@@ -313,14 +359,13 @@ def pack_units(units: Units, programs: dict[tuple[int, int, int, int], Program],
     return np.concatenate([head, units.depth, units.band, units.tile, table.ravel(), body, tail]).astype(np.int64)
 
 
-def _append_counts(body: list[int], counts: list[tuple[int, tuple[int, ...]]]) -> np.ndarray:
-    """Divisors as int32 behind the passes, each list once; the records are told where."""
+def _append_counts(body: list[int], counts: list[tuple[int, int, tuple[int, ...]]]) -> np.ndarray:
+    """Divisors as int32 behind the passes, each list once; the records, which begin `at`, are told where."""
     where: dict[tuple[int, ...], int] = {}
     numbers: list[int] = []
-    for at, values in counts:
+    for at, field, values in counts:
         if values not in where:
             where[values] = len(body) + len(numbers) // 2
             numbers += (*values, *((0,) * (len(values) % 2)))
-        position = at + Record._fields.index("counts")
-        body[position] += 8 * (where[values] - at)
+        body[at + field] += 8 * (where[values] - at)
     return np.array(numbers, np.int32).view(np.int64)

@@ -14,6 +14,7 @@ pass. More are combined from shorter windows that share their work: 31 maxima co
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from itertools import product
 from typing import NamedTuple
@@ -22,9 +23,11 @@ import numpy as np
 
 from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu.passes import Types
+from gpupool.kernels.cpu.rolling import MOST_LINES
 from gpupool.kernels.reducers import unordered
-from gpupool.kernels.window import Axis, Batch, Geometry, extent, first_tap, tap_count, tap_range
+from gpupool.kernels.window import Batch, Geometry, extent, first_tap, tap_count, tap_range
 
+from .cpu_pieces import Piece, counts_of, evenly, pieces, runs
 from .cpu_program import Extent, Place, Program, Units, pack_units
 from .cpu_reduction import MOST_TAPS, TAPS, Emit, Reduction, Step
 
@@ -35,56 +38,15 @@ PLANE_ELEMENTS = 2048  # smaller planes are pooled several at a time, at least t
 BORDER_COLUMNS = 4  # up to so many outputs at borders are made one by one, straight from the input
 FEWEST_CHANNELS = 16  # of a group of channels: a cache line of float32
 WIDE_CHANNELS = 32  # channels from which on each output is a vector loop of its own
+RING_BYTES = 24 << 10  # of the lines that windows roll over: with x and y in the first-level cache
+ROLLED_ROWS = 64  # results in a column of which the first lines are combined twice
+FEWEST_LANES = 64  # in a row of windows that roll: with 33, hot 3x3 means take 1.4 times as long as in two passes
 # Results of more bytes than this are written past the caches: their old contents are not read first. Pooling 3x3 at
 # stride 1 and then reading the result takes 0.8 of the time so where memory is cold (from 5 MiB to 39 MiB), and 1.3 of
 # it where one buffer of up to 20 MiB is used again and again; at 39 MiB it wins either way.
 STREAMED = 16 << 20
 LONG_RUN = 100  # bytes in a row of results from which on that pays
 RUNS = 3  # more runs of columns with different divisors take a list of divisors
-
-
-# -- one axis cut into pieces ------------------------------------------------------------------------------------------
-
-
-class Piece(NamedTuple):
-    """Some outputs of an axis: the first, how many, and which of the positions that their windows span are real."""
-
-    first: int
-    out: int
-    lo: int  # positions from the first window's first tap
-    hi: int
-    span: int
-
-
-def pieces(a: Axis, size: int) -> tuple[list[Piece], np.ndarray]:
-    """The axis in pieces of `size` outputs: one piece of each kind, and every piece's kind."""
-    first = np.arange(0, a.out, size, dtype=np.int64)
-    out = np.minimum(size, a.out - first)
-    start = first * a.s - a.before
-    span = (out - 1) * a.s + extent(a.k, a.d)
-    lo, hi = np.maximum(0, -start), np.minimum(span, a.n - start)
-    inside = (lo == 0) & (hi == span) & (start >= a.count_from) & (start + span <= a.count_to)
-    keys = np.stack([out, np.where(inside, -1, first)])
-    _, index, kinds = np.unique(keys, axis=1, return_index=True, return_inverse=True)
-    found = [Piece(*(int(v[i]) for v in (first, out, lo, hi, span))) for i in index]
-    return found, kinds.reshape(-1)
-
-
-def counts_of(a: Axis, piece: Piece) -> tuple[int, ...]:
-    """How many taps count in the divisor, for each output of the piece."""
-    starts = (first_tap(piece.first + o, a.s, a.before) for o in range(piece.out))
-    return tuple(tap_count(start, a.count_from, a.count_to, a.k, a.d) for start in starts)
-
-
-def runs(values: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """(from, to, value) of each run of equal values."""
-    found: list[tuple[int, int, int]] = []
-    for i, v in enumerate(values):
-        if found and found[-1][2] == v:
-            found[-1] = (found[-1][0], i + 1, v)
-        else:
-            found.append((i, i + 1, v))
-    return found
 
 
 # -- one unit ----------------------------------------------------------------------------------------------------------
@@ -123,8 +85,8 @@ class Unit:
         """The whole program."""
         g, item = self.g, self.types.y.itemsize
         y = Place("y", 0, item, g.outer2.ys * item, g.h.ys * item, g.w.ys * item, g.inner.ys * item)
-        target, streamed = y, streams(g, y, self.tile.out)
-        if streamed:
+        target, streamed, rolled = y, streams(g, y, self.tile.out), rolls(g, self.types)
+        if streamed and not rolled:
             y = self.program.buffer(self.outputs, "staged")
         start = first_tap(depth.first, g.d.s, g.d.before)
         if g.divisor != 0:
@@ -134,11 +96,13 @@ class Unit:
             sink = Sink(y, counts_of(g.h, self.band), counts_of(g.w, self.tile), factor)
         j0, j1 = tap_range(start, 0, g.d.n, g.d.k, g.d.d)
         taps = [self.x._replace(at=self.x.at + j * g.d.d * g.d.xs * self.x.item) for j in range(j0, j1)]
-        if len(taps) == 1:
+        if rolled:
+            self._rolled(taps[0], sink, streamed)
+        elif len(taps) == 1:
             self._plane(taps[0], partial(self._store, sink))
         else:
             self._deep(taps, sink)
-        if streamed:
+        if streamed and not rolled:
             self.program.stream(y, target, self.outputs)
         return self.program
 
@@ -197,9 +161,7 @@ class Unit:
             self._across(x.scaled(row=h.s), 0, band.out, emit)
             return
         whole = self.outputs._replace(rows=band.span)
-        rows, real = self.program.buffer(whole), band.hi - band.lo
-        self.program.fill(rows, whole._replace(rows=band.lo))
-        self.program.fill(rows.moved(row=band.hi), whole._replace(rows=band.span - band.hi))
+        rows, real = self._lines(whole), band.hi - band.lo
         some = strip_rows(self.copy_extent, self.types) if self.copies and self.planes == 1 else real
         for row in range(band.lo, band.hi, some):
             count = min(some, band.hi - row)
@@ -207,6 +169,30 @@ class Unit:
             self._across(x.moved(row=row), row, count, into)
         Reduction(self.program, whole).run(rows, Step("row", band.out, h.k, h.s, h.d), emit)
         self.program.release(rows, whole)
+
+    def _lines(self, whole: Extent) -> Place:
+        """A buffer for the lines of a band, those that are not real filled."""
+        lo, hi = self.band.lo, self.band.hi
+        rows = self.program.buffer(whole)
+        self.program.fill(rows, whole._replace(rows=lo))
+        self.program.fill(rows.moved(row=hi), whole._replace(rows=self.band.span - hi))
+        return rows
+
+    def _rolled(self, x: Place, sink: Sink, past: bool) -> None:
+        """Across and down in one loop; columns so few that its vectors would be empty, one after the other."""
+        h, band, tap = self.g.h, self.band, self.g.w.d * x.col
+        for src, taps, o, n in self._columns(x):
+            part = self.outputs._replace(cols=n)
+            if is_long(n * part.chans, self.types):
+                lines, place = (h.k, band.lo, band.hi), sink.place.moved(col=o)
+                self.program.roll(src, place, part, (taps, tap), lines, sink.factor * sink.cols[o], sink.rows, past)
+                continue
+            whole = part._replace(rows=band.span)
+            rows, real = self._lines(whole), whole._replace(rows=band.hi - band.lo)
+            self.program.combine(src.moved(row=band.lo), rows.moved(row=band.lo), real, taps, tap)
+            step = Step("row", band.out, h.k, h.s, h.d)
+            Reduction(self.program, whole).run(rows, step, partial(self._store, sink, col=o, cols=n))
+            self.program.release(rows, whole)
 
     def _down_first(self, x: Place, emit: Emit) -> None:
         """Down straight from the input, then across: columns are picked apart in one row for each row of outputs."""
@@ -224,7 +210,12 @@ class Unit:
             self._across_input(x, emit)
 
     def _across_input(self, x: Place, emit: Emit) -> None:
-        """Straight from the input: outputs whose taps are all real at once, those at borders one by one."""
+        """Straight from the input."""
+        for src, taps, o, n in self._columns(x):
+            emit(src.scaled(col=self.g.w.s), taps, self.g.w.d * x.col, o, n)
+
+    def _columns(self, x: Place) -> Iterator[tuple[Place, int, int, int]]:
+        """First taps, their number, first output and outputs: those whose taps are all real at once, others singly."""
         w, tile = self.g.w, self.tile
         reach = extent(w.k, w.d)
         first = min(tile.out, -(-tile.lo // w.s))
@@ -232,7 +223,7 @@ class Unit:
         for o, n in [(first, last - first), *((o, 1) for o in (*range(first), *range(last, tile.out)))]:
             j0, j1 = tap_range(o * w.s, tile.lo, tile.hi, w.k, w.d)
             if n > 0:
-                emit(x.moved(col=o * w.s + j0 * w.d).scaled(col=w.s), j1 - j0, w.d * x.col, o, n)
+                yield x.moved(col=o * w.s + j0 * w.d), j1 - j0, o, n
 
     def _across_copy(self, x: Place, row: int, count: int, emit: Emit) -> None:
         """From a copy with neutral margins. Where all columns are one tile, they stay as they were filled at first."""
@@ -268,6 +259,19 @@ def is_down_first(g: Geometry, types: Types) -> bool:
     inside = all(a.before == 0 and (a.out - 1) * a.s + extent(a.k, a.d) <= a.n for a in axes)
     small = all(1 < a.k <= TAPS for a in axes) and extent(g.w.k, g.w.d) <= g.w.s and g.d.k == 1
     return inside and small and type(unordered(types.red, types.acc)) is type(types.red)
+
+
+def is_long(lanes: int, types: Types) -> bool:
+    """Whether a row has enough lanes to roll: four full vectors, and more of narrow elements."""
+    return lanes * min(types.acc.itemsize, 4) >= 4 * FEWEST_LANES
+
+
+def rolls(g: Geometry, types: Types) -> bool:
+    """Whether windows roll down the rows: overlapping ones of few taps and lines that lie side by side."""
+    h, w, chans = g.h, g.w, g.inner.n
+    small = h.s == w.s == h.d == g.d.k == 1 and 1 < h.k <= MOST_LINES and w.k <= TAPS
+    dense = w.xs == w.ys == chans and (chans == 1 or g.inner.xs == g.inner.ys == 1)
+    return small and dense and is_long((w.out - w.k) * chans, types)
 
 
 def is_direct(g: Geometry, types: Types) -> bool:
@@ -315,6 +319,9 @@ def grouped(g: Geometry) -> Geometry:
 def sizes(g: Geometry, types: Types) -> tuple[int, int, int]:
     """Planes, output rows and output columns of a unit."""
     w, h, channels = g.w, g.h, g.inner.n
+    if rolls(g, types):
+        lanes = RING_BYTES // (h.k * types.acc.itemsize)
+        return 1, evenly(h.out, ROLLED_ROWS), evenly(w.out, max(1, lanes // channels))
     reach = extent(h.k, h.d)
     most = max(room(g), min(2 * (extent(w.k, w.d) - 1) * channels, TILE_COLUMNS))
     cols = w.out if w.out * channels <= 2 * most else max(1, most // channels)

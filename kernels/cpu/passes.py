@@ -60,6 +60,8 @@ class Record(NamedTuple):
     counts: int = 0  # from this record to the divisors of the innermost loop, int32
     ahead: int = 0  # how far ahead of itself each innermost loop asks for the input, in bytes, and for how many
     asked: int = 0
+    ahead_dst: int = 0  # the same for the output, which is else read when the first store gets there
+    asked_dst: int = 0
     staged: int = 0  # whether results go to a buffer first (see `stream_function`)
 
 
@@ -150,6 +152,8 @@ def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
                 counts = pointer(record + told.counts + r * told.outer_counts + q * told.middle_counts, INT32)
                 if loads:
                     ask(read + r * told.outer_src + q * told.middle_src + told.ahead, told.asked)
+                if stores:
+                    ask(write + r * told.outer_dst + q * told.middle_dst + told.ahead_dst, told.asked_dst)
                 for i in range(n):
                     for c in range(chans):
                         at = i * s + c

@@ -1,0 +1,116 @@
+"""Rolling windows: overlapping windows of few taps at stride 1, row by row, in one loop from the input to the results.
+
+Each line of the input is combined across once and kept in a ring of as many lines as a window has; the same loop
+combines it with the lines before and stores the results. Reading, computing and writing thus go on at once, and nothing
+but the ring, which stays in the first-level cache, is read again. One thread, memory cold: 3x3 means of 8x35x35x128
+take 0.75 ms, and 1.7 ms as two passes over a band; maxima 0.63 and 1.1 ms; a copy 0.6 ms.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..point import combine, decode, encode, finish, seed
+from ..window import lesser
+from .jit import c_function, fetch, pointer, put0, put1, unpacked
+from .memory import ask, full_width, write_past
+from .passes import Types
+
+INT32 = np.dtype(np.int32)
+MOST_LINES = 4  # of a window
+STRIP = 1024  # bytes of the input that are asked for, and worked on, at a time
+
+
+class Rolling(NamedTuple):
+    """What one execution is told; steps and offsets in bytes unless they say elements. Lines begin with the first
+    window's first, real or not."""
+
+    rows: int  # of results
+    src_row: int
+    dst_row: int
+    lanes: int  # results of a row, side by side as their elements are
+    tap: int  # elements between two taps of a line
+    src: int  # where the first line's first elements lie
+    dst: int
+    lo: int  # lines lo .. hi - 1 are real
+    hi: int
+    divisor: int  # of an average, times each row's own
+    counts: int  # from here to these, int32
+    ring: int  # where the lines' own results lie in the buffers, and the step from one to the next
+    pitch: int
+    stage: int  # where a row of results lies before it goes past the caches, if `staged` is not 0
+    staged: int
+    ahead: int  # how many rows ahead input and output are asked for
+
+
+def rolling_function(types: Types, taps: int, lines: int) -> int:
+    """The address of the C function (record, x, y, buffers) for windows of so many taps and lines."""
+    x_type, y_type, acc_type, red = types.x, types.y, types.acc, types.red
+    codec, seeder, stored, finisher = types.x_codec, types.seeder, types.y_codec, types.finisher
+    x_item, y_item, acc_item = x_type.itemsize, y_type.itemsize, acc_type.itemsize
+    neutral, some = red.neutral(acc_type), STRIP // x_type.itemsize
+
+    def roll(record, x, y, buffers):
+        full_width()
+        told = unpacked(record, Rolling)
+        tap, counts = told.tap, pointer(record + told.counts, INT32)
+        for line in range(told.rows + lines - 1):
+            row, real = line - (lines - 1), told.lo <= line < told.hi
+            line_at, row_at = x + told.src + line * told.src_row, y + told.dst + row * told.dst_row
+            to = row_at if told.staged == 0 else buffers + told.stage
+            divisor = told.divisor * fetch(counts, row) if row >= 0 else 1
+            for first in range(0, told.lanes, some):
+                n = lesser(some, told.lanes - first)
+                ring = buffers + told.ring + first * acc_item
+                one = pointer(ring + (line + 1) % lines * told.pitch, acc_type)  # the lines before, oldest first
+                two = pointer(ring + (line + 2) % lines * told.pitch, acc_type)
+                three = pointer(ring + (line + 3) % lines * told.pitch, acc_type)
+                last = pointer(ring + line % lines * told.pitch, acc_type)
+                src, dst = pointer(line_at + first * x_item, x_type), pointer(to + first * y_item, y_type)
+                ask(line_at + told.ahead * told.src_row + first * x_item, n * x_item)
+                if row >= 0 and real:
+                    if told.staged == 0:
+                        ask(to + told.ahead * told.dst_row + first * y_item, n * y_item)
+                    for i in range(n):
+                        v = seed(seeder, decode(codec, fetch(src, i)), 0)
+                        if taps > 1:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, i + tap)), 0))
+                        if taps > 2:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, i + 2 * tap)), 0))
+                        if taps > 3:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, i + 3 * tap)), 0))
+                        put0(last, i, v)
+                        acc = fetch(one, i)
+                        if lines > 2:
+                            acc = combine(red, acc, fetch(two, i))
+                        if lines > 3:
+                            acc = combine(red, acc, fetch(three, i))
+                        put1(dst, i, encode(stored, finish(finisher, combine(red, acc, v), divisor)))
+                    continue
+                if real:
+                    for i in range(n):
+                        v = seed(seeder, decode(codec, fetch(src, i)), 0)
+                        if taps > 1:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, i + tap)), 0))
+                        if taps > 2:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, i + 2 * tap)), 0))
+                        if taps > 3:
+                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, i + 3 * tap)), 0))
+                        put0(last, i, v)
+                else:
+                    for i in range(n):
+                        put0(last, i, neutral)
+                for i in range(n if row >= 0 else 0):
+                    acc = fetch(one, i)
+                    if lines > 2:
+                        acc = combine(red, acc, fetch(two, i))
+                    if lines > 3:
+                        acc = combine(red, acc, fetch(three, i))
+                    put1(dst, i, encode(stored, finish(finisher, acc, divisor)))
+            if told.staged != 0 and row >= 0:
+                write_past(to, row_at, told.lanes * y_item)
+        return 0
+
+    return c_function(roll)
