@@ -270,7 +270,7 @@ class Program:
         the half-open range. `counts` gives a divisor for each row. With `past`, results go past the caches.
         """
         lanes = extent.cols * extent.chans
-        pitch, stage = aligned(lanes * self.types.acc.itemsize), aligned(lanes * dst.item) if past else 0
+        pitch, stage = aligned(lanes * self.types.acc.itemsize), aligned(lanes * dst.item)
         ring = self._take(lines[0] * pitch + stage)
         record = Rolling(
             extent.rows, src.row, dst.row, lanes, taps[1] // src.item, src.at, dst.at, lines[1], lines[2], count, 0,

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..codecs import Plain
 from ..point import combine, decode, encode, finish, seed
-from .jit import c_function, fetch, fetch_alone, pointer, put, unpacked
+from .jit import c_function, called, fetch, fetch_alone, pointer, put, unpacked
 from .memory import ask, full_width, write_past
 
 MOST_TAPS = 8  # of one pass
@@ -133,6 +133,26 @@ def any_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
     return run_any
 
 
+@called
+def further_taps(codec, seeder, red, src, at, tap, k, v):
+    """v, the first of up to eight taps, combined with the others; k is a constant where this is called."""
+    if k > 1:
+        v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + tap)), 0))
+    if k > 2:
+        v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 2 * tap)), 0))
+    if k > 3:
+        v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 3 * tap)), 0))
+    if k > 4:
+        v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 4 * tap)), 0))
+    if k > 5:
+        v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 5 * tap)), 0))
+    if k > 6:
+        v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 6 * tap)), 0))
+    if k > 7:
+        v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 7 * tap)), 0))
+    return v
+
+
 def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
     """A given number of taps, in full vectors."""
     loads, stores, k, s, t, d, chans, fixed, counted, onto = kind
@@ -160,20 +180,7 @@ def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
                         v = seed(seeder, decode(codec, fetch(src, at)), 0)
                         if onto:
                             v = combine(red, dst[i * to + c], v)
-                        if k > 1:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + tap)), 0))
-                        if k > 2:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 2 * tap)), 0))
-                        if k > 3:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 3 * tap)), 0))
-                        if k > 4:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 4 * tap)), 0))
-                        if k > 5:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 5 * tap)), 0))
-                        if k > 6:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 6 * tap)), 0))
-                        if k > 7:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + 7 * tap)), 0))
+                        v = further_taps(codec, seeder, red, src, at, tap, k, v)
                         divisor = count * fetch(counts, i) if counted else count
                         put(dst, i * to + c, encode(stored, finish(finisher, v, divisor)))
         return 0

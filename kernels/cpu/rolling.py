@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..point import combine, decode, encode, finish, seed
-from ..window import lesser
-from .jit import c_function, fetch, pointer, put0, put1, unpacked
+from ..window import greater, lesser
+from .jit import c_function, called, fetch, pointer, put0, put1, unpacked
 from .memory import ask, full_width, write_past
-from .passes import Types
+from .passes import Types, further_taps
 
 INT32 = np.dtype(np.int32)
 MOST_LINES = 4  # of a window
@@ -40,9 +40,20 @@ class Rolling(NamedTuple):
     counts: int  # from here to these, int32
     ring: int  # where the lines' own results lie in the buffers, and the step from one to the next
     pitch: int
-    stage: int  # where a row of results lies before it goes past the caches, if `staged` is not 0
-    staged: int
+    stage: int  # room for a row of results
+    staged: int  # whether they go past the caches from there
     ahead: int  # how many rows ahead input and output are asked for
+
+
+@called
+def before(red, one, two, three, at, lines):
+    """What up to three lines before the last have, the oldest first."""
+    acc = fetch(one, at)
+    if lines > 2:
+        acc = combine(red, acc, fetch(two, at))
+    if lines > 3:
+        acc = combine(red, acc, fetch(three, at))
+    return acc
 
 
 def rolling_function(types: Types, taps: int, lines: int) -> int:
@@ -59,56 +70,32 @@ def rolling_function(types: Types, taps: int, lines: int) -> int:
         for line in range(told.rows + lines - 1):
             row, real = line - (lines - 1), told.lo <= line < told.hi
             line_at, row_at = x + told.src + line * told.src_row, y + told.dst + row * told.dst_row
-            to = row_at if told.staged == 0 else buffers + told.stage
-            divisor = told.divisor * fetch(counts, row) if row >= 0 else 1
+            direct = row >= 0 and told.staged == 0  # before the first row is complete, what comes of it is left behind
+            to = row_at if direct else buffers + told.stage
+            divisor = told.divisor * fetch(counts, greater(row, 0))
             for first in range(0, told.lanes, some):
                 n = lesser(some, told.lanes - first)
                 ring = buffers + told.ring + first * acc_item
-                one = pointer(ring + (line + 1) % lines * told.pitch, acc_type)  # the lines before, oldest first
+                one = pointer(ring + (line + 1) % lines * told.pitch, acc_type)
                 two = pointer(ring + (line + 2) % lines * told.pitch, acc_type)
                 three = pointer(ring + (line + 3) % lines * told.pitch, acc_type)
                 last = pointer(ring + line % lines * told.pitch, acc_type)
                 src, dst = pointer(line_at + first * x_item, x_type), pointer(to + first * y_item, y_type)
-                ask(line_at + told.ahead * told.src_row + first * x_item, n * x_item)
-                if row >= 0 and real:
-                    if told.staged == 0:
-                        ask(to + told.ahead * told.dst_row + first * y_item, n * y_item)
-                    for i in range(n):
-                        v = seed(seeder, decode(codec, fetch(src, i)), 0)
-                        if taps > 1:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, i + tap)), 0))
-                        if taps > 2:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, i + 2 * tap)), 0))
-                        if taps > 3:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, i + 3 * tap)), 0))
-                        put0(last, i, v)
-                        acc = fetch(one, i)
-                        if lines > 2:
-                            acc = combine(red, acc, fetch(two, i))
-                        if lines > 3:
-                            acc = combine(red, acc, fetch(three, i))
-                        put1(dst, i, encode(stored, finish(finisher, combine(red, acc, v), divisor)))
-                    continue
+                if direct:
+                    ask(to + told.ahead * told.dst_row + first * y_item, n * y_item)
                 if real:
+                    ask(line_at + told.ahead * told.src_row + first * x_item, n * x_item)
                     for i in range(n):
                         v = seed(seeder, decode(codec, fetch(src, i)), 0)
-                        if taps > 1:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, i + tap)), 0))
-                        if taps > 2:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, i + 2 * tap)), 0))
-                        if taps > 3:
-                            v = combine(red, v, seed(seeder, decode(codec, fetch(src, i + 3 * tap)), 0))
+                        v = further_taps(codec, seeder, red, src, i, tap, taps, v)
                         put0(last, i, v)
+                        acc = combine(red, before(red, one, two, three, i, lines), v)
+                        put1(dst, i, encode(stored, finish(finisher, acc, divisor)))
                 else:
                     for i in range(n):
                         put0(last, i, neutral)
-                for i in range(n if row >= 0 else 0):
-                    acc = fetch(one, i)
-                    if lines > 2:
-                        acc = combine(red, acc, fetch(two, i))
-                    if lines > 3:
-                        acc = combine(red, acc, fetch(three, i))
-                    put1(dst, i, encode(stored, finish(finisher, acc, divisor)))
+                        acc = before(red, one, two, three, i, lines)
+                        put1(dst, i, encode(stored, finish(finisher, acc, divisor)))
             if told.staged != 0 and row >= 0:
                 write_past(to, row_at, told.lanes * y_item)
         return 0
