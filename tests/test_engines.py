@@ -117,30 +117,34 @@ def test_divisors_without_nan(engines, dtype):
 
 @pytest.mark.parametrize("limit", [0, 1 << 60])
 @pytest.mark.parametrize("op", ["max", "avg"])
-def test_rolling_windows(engines, monkeypatch, op, limit):
-    """Overlapping windows over long rows: borders of any width, bands and tiles, results past the caches and not."""
+@pytest.mark.parametrize(
+    ("way", "windows"), [("rolls", [(3, 3), (4, 1), (2, 4)]), ("is_tall", [(7, 5), (17, 1), (13, 22)])]
+)
+def test_windows_over_long_rows(engines, monkeypatch, way, windows, op, limit):
+    """Overlapping windows: borders of any width, bands and tiles, results past the caches and not."""
     from gpupool.backends import cpu_windows
 
     monkeypatch.setattr(cpu_windows, "STREAMED", limit)
     monkeypatch.setattr(cpu_windows, "ROLLED_ROWS", 20)
-    rolled, rolls = [], cpu_windows.rolls
-    monkeypatch.setattr(cpu_windows, "rolls", lambda *about: rolled.append(rolls(*about)) or rolled[-1])
+    monkeypatch.setattr(cpu_windows, "TALL_BYTES", 1 << 17)
+    went, goes = [], getattr(cpu_windows, way)
+    monkeypatch.setattr(cpu_windows, way, lambda *about: went.append(goes(*about)) or went[-1])
     rng = np.random.default_rng(9)
     for trial in range(24):
-        last = trial % 2 == 0
-        k = ((3, 3), (2, 2), (4, 1), (2, 4))[trial % 4]
-        height, width = int(rng.integers(4, 60)), int(rng.integers(90, 1200))
+        k = windows[trial % len(windows)]
+        height, width = int(rng.integers(18, 60)), int(rng.integers(90, 1200))
         channels = int(rng.choice([1, 3, 16, 80]))
-        shape = (2, height, max(12, width // channels), channels) if last else (2, height, width)
-        arguments = {"dilation": (1, int(rng.integers(1, 3))), "data_format": "channels_last" if last else None}
+        shape, layout = (2, height, width), "channels_first"
+        if trial % 2 == 0:
+            shape, layout = (2, height, max(24, width // channels), channels), "channels_last"
+        arguments = {"dilation": (1, int(rng.integers(1, 3)) if k[1] < 5 else 1), "data_format": layout}
         if op == "avg":
             arguments["count_include_pad"] = bool(rng.random() < 0.5)
         padding = tuple((int(rng.integers(0, n)), int(rng.integers(0, n))) for n in k)
-        x = values(rng, shape, (*DTYPES, "float64")[trial // 4 % 4])
-        arguments = {name: value for name, value in arguments.items() if value is not None}
+        x = values(rng, shape, (*DTYPES, "float64")[trial // 3 % 4])
         a, b = engines(getattr(gp, f"{op}_pool2d"), x, k, 1, padding, **arguments)
         same(a, b, op == "max" or x.dtype.kind != "f")
-    assert sum(rolled) > 16
+    assert sum(went) > (16 if way == "rolls" or op == "avg" else 4)
 
 
 @pytest.mark.parametrize("op", ["max", "avg"])

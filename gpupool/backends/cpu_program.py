@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpupool.kernels.cpu.blockwise import Blockwise, blockwise_function
 from gpupool.kernels.cpu.memory import AHEAD
 from gpupool.kernels.cpu.passes import (
     RECORD,
@@ -28,6 +29,8 @@ PUTS = (1, 3, 4)  # the same for what passes write: lines, and interleaved colou
 COUNTS = (1, 2, 4, 8, 16)  # divisors that passes are compiled for: dividing by them is multiplying
 FEW = 8  # a loop shorter than this is not a vector loop
 ALIGNMENT = 64
+CHUNK = 16  # lanes, and multiples of them, that windows of many taps are worked on at a time
+ENDS_BYTES = 16 << 10  # of what they keep: half of the first-level cache
 STRIP = 1024  # bytes of the input that a pass asks for at a time, `AHEAD` of itself
 
 
@@ -176,7 +179,7 @@ class Program:
         self.types, self.ahead = types, ahead
         self._lists: dict[tuple, tuple[int, ...]] = {}
         self._known = {} if known is None else known  # passes that were asked for: to find one takes 0.1 ms
-        self.ops: list[tuple[int, Record | Rolling]] = []
+        self.ops: list[tuple[int, Record | Rolling | Blockwise]] = []
         self.counts: dict[int, tuple[int, ...]] = {}  # op -> the divisors that it reads
         self.bytes = 0
         self._free: list[tuple[int, int]] = []
@@ -279,6 +282,30 @@ class Program:
         self.counts[len(self.ops)] = counts
         self.ops.append((self._pass(rolling_function, taps[0], lines[0]), record))
         self._free.append((ring, lines[0] * pitch + stage))
+
+    def blocks(
+        self, src: Place, dst: Place, extent: Extent, axis: str, taps: int, real: tuple[int, int] | None = None
+    ) -> None:
+        """dst = accumulators of windows of many taps along "row" or "col", at stride 1: see `blockwise`.
+
+        `real` is the half-open range of source positions that are real, else all are.
+        """
+        planes, rows, cols, chans = extent
+        if axis == "row":
+            outer, out = Loop(planes, src.plane, dst.plane, 0), Loop(rows, src.row, dst.row, 0)
+        else:
+            outer, out = Loop(rows, src.row, dst.row, 0), Loop(cols, src.col, dst.col, 0)
+        lanes = cols * chans if axis == "row" else chans
+        item = self.types.acc.itemsize
+        chunk = min(lanes, max(CHUNK, ENDS_BYTES // (item * taps) // CHUNK * CHUNK))
+        size = aligned((taps + 2) * chunk * item)
+        ends = self._take(size)
+        record = Blockwise(
+            outer.n, outer.src, outer.dst, out.n, out.src, out.dst, *(real or (0, out.n + taps - 1)), taps, lanes,
+            chunk, src.at, dst.at, ends,
+        )  # fmt: skip
+        self.ops.append((self._pass(blockwise_function, src.base == "x"), record))
+        self._free.append((ends, size))
 
     def _records(self, loops: list[Loop], src: Place | None, dst: Place, **known: int) -> Iterator[Record]:
         """What a pass along these loops is told, as often as it must be told of more than three of them."""

@@ -25,18 +25,17 @@ from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.rolling import MOST_LINES
 from gpupool.kernels.reducers import unordered
-from gpupool.kernels.window import Batch, Geometry, extent, first_tap, tap_count, tap_range
+from gpupool.kernels.window import Geometry, extent, first_tap, tap_count, tap_range
 
 from .cpu_pieces import Piece, counts_of, evenly, pieces, runs
 from .cpu_program import Extent, Place, Program, Units, pack_units
 from .cpu_reduction import MOST_TAPS, TAPS, Emit, Reduction, Step
 
-BAND_ELEMENTS = 8192  # accumulators in a buffer
+BAND_ELEMENTS = 8192  # accumulators in a buffer, and more of them where windows are higher than 8 lines
 STRIP_BYTES = 4096  # of a buffer in which rows are reduced across: a 31x31 mean takes 3.2 ms, 4.8 with all rows at once
 TILE_COLUMNS = 2048  # elements of a row, with their channels, that are pooled at a time
 PLANE_ELEMENTS = 2048  # smaller planes are pooled several at a time, at least this many elements in all
 BORDER_COLUMNS = 4  # up to so many outputs at borders are made one by one, straight from the input
-FEWEST_CHANNELS = 16  # of a group of channels: a cache line of float32
 WIDE_CHANNELS = 32  # channels from which on each output is a vector loop of its own
 RING_BYTES = 24 << 10  # of the lines that windows roll over: with x and y in the first-level cache
 ROLLED_ROWS = 64  # results in a column of which the first lines are combined twice
@@ -46,6 +45,7 @@ FEWEST_LANES = 64  # in a row of windows that roll: with 33, hot 3x3 means take 
 # it where one buffer of up to 20 MiB is used again and again; at 39 MiB it wins either way.
 STREAMED = 16 << 20
 LONG_RUN = 100  # bytes in a row of results from which on that pays
+TALL_BYTES = 1 << 20  # of the lines of windows that are reduced down first: with x in the second-level cache
 RUNS = 3  # more runs of columns with different divisors take a list of divisors
 
 
@@ -96,7 +96,9 @@ class Unit:
             sink = Sink(y, counts_of(g.h, self.band), counts_of(g.w, self.tile), factor)
         j0, j1 = tap_range(start, 0, g.d.n, g.d.k, g.d.d)
         taps = [self.x._replace(at=self.x.at + j * g.d.d * g.d.xs * self.x.item) for j in range(j0, j1)]
-        if rolled:
+        if is_tall(g, self.types):
+            self._tall(taps[0], sink)
+        elif rolled:
             self._rolled(taps[0], sink, streamed)
         elif len(taps) == 1:
             self._plane(taps[0], partial(self._store, sink))
@@ -194,6 +196,23 @@ class Unit:
             Reduction(self.program, whole).run(rows, step, partial(self._store, sink, col=o, cols=n))
             self.program.release(rows, whole)
 
+    def _tall(self, x: Place, sink: Sink) -> None:
+        """Many lines down straight from the input, then row by row across."""
+        h, w, band, tile = self.g.h, self.g.w, self.band, self.tile
+        whole = self.outputs._replace(cols=tile.span)
+        rows = self.program.buffer(whole)
+        self.program.fill(rows, whole._replace(cols=tile.lo))
+        self.program.fill(rows.moved(col=tile.hi), whole._replace(cols=tile.span - tile.hi))
+        real, to = whole._replace(cols=tile.hi - tile.lo), rows.moved(col=tile.lo)
+        self.program.blocks(x.moved(col=tile.lo), to, real, "row", h.k, (band.lo, band.hi))
+        some = strip_rows(whole, self.types)
+        for row in range(0, band.out, some):
+            counts = sink.rows[row : row + some]
+            store = partial(self._store, sink._replace(place=sink.place.moved(row=row), rows=counts))
+            step = Step("col", tile.out, w.k, w.s, w.d)
+            Reduction(self.program, whole._replace(rows=len(counts))).run(rows.moved(row=row), step, store)
+        self.program.release(rows, whole)
+
     def _down_first(self, x: Place, emit: Emit) -> None:
         """Down straight from the input, then across: columns are picked apart in one row for each row of outputs."""
         g, extent = self.g, self.outputs._replace(cols=self.tile.span)
@@ -258,7 +277,12 @@ def is_down_first(g: Geometry, types: Types) -> bool:
     axes = (g.h, g.w)
     inside = all(a.before == 0 and (a.out - 1) * a.s + extent(a.k, a.d) <= a.n for a in axes)
     small = all(1 < a.k <= TAPS for a in axes) and extent(g.w.k, g.w.d) <= g.w.s and g.d.k == 1
-    return inside and small and type(unordered(types.red, types.acc)) is type(types.red)
+    return inside and small and is_unordered(types)
+
+
+def is_unordered(types: Types) -> bool:
+    """Whether elements may come in any order."""
+    return type(unordered(types.red, types.acc)) is type(types.red)
 
 
 def is_long(lanes: int, types: Types) -> bool:
@@ -272,6 +296,14 @@ def rolls(g: Geometry, types: Types) -> bool:
     small = h.s == w.s == h.d == g.d.k == 1 and 1 < h.k <= MOST_LINES and w.k <= TAPS
     dense = w.xs == w.ys == chans and (chans == 1 or g.inner.xs == g.inner.ys == 1)
     return small and dense and is_long((w.out - w.k) * chans, types)
+
+
+def is_tall(g: Geometry, types: Types) -> bool:
+    """Whether windows of many lines are reduced down before they are across."""
+    h, w, chans = g.h, g.w, g.inner.n
+    many = h.s == h.d == g.d.k == 1 and h.k > TAPS and is_unordered(types)
+    dense = w.xs == chans and (chans == 1 or g.inner.xs == 1)
+    return many and dense and is_long(w.n * chans, types)
 
 
 def is_direct(g: Geometry, types: Types) -> bool:
@@ -298,35 +330,21 @@ def streams(g: Geometry, y: Place, cols: int) -> bool:
 # -- all units ---------------------------------------------------------------------------------------------------------
 
 
-def room(g: Geometry) -> int:
-    """Elements of a row, with their channels, that are pooled at a time."""
-    return TILE_COLUMNS if g.h.k == 1 else min(TILE_COLUMNS, 4 * BAND_ELEMENTS // (3 * extent(g.h.k, g.h.d)))
-
-
-def grouped(g: Geometry) -> Geometry:
-    """Many channels as groups, pooled one after the other, where windows reach so far that tiles of all channels would
-    be narrow, and most columns reduced more than once: 13x13 maxima of 256 channels take 3.1 ms instead of 3.4, and
-    31x31 ones of 32 channels 4.7 instead of 6.2."""
-    n, few = g.inner.n, 2 * (extent(g.w.k, g.w.d) - 1)
-    if g.outer.n > 1 or g.w.k <= g.w.s:
-        return g
-    while n % (2 * FEWEST_CHANNELS) == 0 and room(g) // n < few and g.w.out * n > 2 * room(g):
-        n //= 2
-    outer = Batch(g.inner.n // n, n * g.inner.xs, n * g.inner.ys)
-    return g if n == g.inner.n else g._replace(outer=outer, inner=g.inner._replace(n=n))
-
-
 def sizes(g: Geometry, types: Types) -> tuple[int, int, int]:
     """Planes, output rows and output columns of a unit."""
     w, h, channels = g.w, g.h, g.inner.n
     if rolls(g, types):
         lanes = RING_BYTES // (h.k * types.acc.itemsize)
         return 1, evenly(h.out, ROLLED_ROWS), evenly(w.out, max(1, lanes // channels))
+    if is_tall(g, types):
+        line, reach = TALL_BYTES // (channels * types.acc.itemsize), extent(w.k, w.d) - 1
+        cols = evenly(w.out, max(line // h.k - reach, reach))
+        return 1, min(h.out, h.k * max(1, line // ((cols + reach) * h.k))), cols
     reach = extent(h.k, h.d)
-    most = max(room(g), min(2 * (extent(w.k, w.d) - 1) * channels, TILE_COLUMNS))
-    cols = w.out if w.out * channels <= 2 * most else max(1, most // channels)
+    cols = w.out if w.out * channels <= 2 * TILE_COLUMNS else max(1, TILE_COLUMNS // channels, extent(w.k, w.d) - 1)
+    cols = min(cols, w.out)
     width = cols if is_direct(g, types) and not is_down_first(g, types) else (cols - 1) * w.s + extent(w.k, w.d)
-    lines = max(1, BAND_ELEMENTS // (width * channels))
+    lines = max(1, BAND_ELEMENTS * max(8, reach) // (8 * width * channels))
     band = max(1, (lines - reach) // h.s + 1, 2 * reach // h.s)
     if band < h.out or cols < w.out or g.d.k > 1:
         return 1, min(band, h.out), cols
@@ -336,7 +354,6 @@ def sizes(g: Geometry, types: Types) -> tuple[int, int, int]:
 
 def windows_program(g: Geometry, types: Types) -> tuple[np.ndarray, int]:
     """The packed programs for this geometry, and how many units there are."""
-    g = grouped(g)
     planes, band, cols = sizes(g, types)
     groups = -(-g.outer2.n // planes)
     last_planes = g.outer2.n - (groups - 1) * planes
@@ -345,7 +362,7 @@ def windows_program(g: Geometry, types: Types) -> tuple[np.ndarray, int]:
     tiles, tile_kinds = pieces(g.w, cols)
     programs: dict[tuple[int, int, int, int], Program] = {}
     prologue, copies = Program(types), None
-    if not is_direct(g, types):  # one buffer for all units: what is filled at first must stay
+    if not is_direct(g, types) and not is_tall(g, types):  # one buffer for all units: what is filled at first must stay
         spans = [copied(g, planes, b, t) for b in bands for t in tiles]
         copies = Extent(planes, *(max(sizes) for sizes in list(zip(*spans, strict=True))[1:]))
         prologue.fill(prologue.buffer(copies), copies)
