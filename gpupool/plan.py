@@ -97,6 +97,14 @@ def choose(plan: Plan, *, wide: bool) -> tuple[Any, Any, Any]:
     return red, input_codec(plan.dtype), output_codec(plan.out_dtype, getattr(red, "gives", "number"))
 
 
+def check_elements(request: Request, out: Any, readonly: bool) -> None:
+    """`out` must be writeable, and each of its elements must exist once."""
+    if readonly:
+        fail(request, ValueError("out must be writeable, got a read-only array"))
+    if 0 not in out.shape and any(s == 0 and n > 1 for n, s in zip(out.shape, out.strides, strict=True)):
+        fail(request, ValueError(f"out must not repeat elements, got strides {out.strides} for shape {out.shape}"))
+
+
 def check_outs(plan: Plan, out: Any, kind: Any) -> tuple[Any, ...]:
     """`out` as a tuple: one array, or the pair (values, indices); type, shape and dtype as they must be."""
     request = plan.request

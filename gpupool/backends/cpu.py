@@ -13,7 +13,7 @@ from gpupool.geometry import Layout, contiguous_strides, lowest, make_layout, ou
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.enter import Entry, enter
 from gpupool.kernels.cpu.user import register
-from gpupool.plan import Plan, check_outs, choose, make_plan
+from gpupool.plan import Plan, check_elements, check_outs, choose, make_plan
 from gpupool.reducer import compiling
 from gpupool.request import Request, fail
 from gpupool.threads import run_pieces
@@ -169,8 +169,8 @@ def _run_into(x: np.ndarray, request: Request, out: Any) -> Any:
     plan = make_plan(request, x.shape, x.dtype)
     outs = check_outs(plan, out, np.ndarray)
     for y in outs:
-        check_memory(plan, x, y)
-    if request.indices and np.may_share_memory(*outs) and shares_memory(*outs):
+        check_memory(request, {"x": x}, y)
+    if request.indices and overlap(*outs):
         fail(request, ValueError("out must be two arrays that do not overlap in memory"))
     y = outs[0]
     steps = [tuple(s // o.itemsize for s in o.strides) for o in outs]
@@ -204,18 +204,18 @@ def _run_again(x: np.ndarray, request: Request, y: Any, where: Any) -> bool:
     return True
 
 
-def check_memory(plan: Plan, x: np.ndarray, y: np.ndarray) -> None:
-    """`out` must be writeable, each of its elements must exist once, and none may belong to x."""
-    if not y.flags.writeable:
-        fail(plan.request, ValueError("out must be writeable, got a read-only array"))
-    if y.size and any(s == 0 and n > 1 for n, s in zip(y.shape, y.strides, strict=True)):
-        fail(plan.request, ValueError(f"out must not repeat elements, got strides {y.strides} for shape {y.shape}"))
-    if np.may_share_memory(x, y) and shares_memory(x, y):
-        fail(plan.request, ValueError("out must not overlap x in memory"))
+def check_memory(request: Request, arrays: dict[str, np.ndarray], out: np.ndarray) -> None:
+    """`out` must be writeable, each of its elements must exist once, and none may belong to an array that is read."""
+    check_elements(request, out, not out.flags.writeable)
+    for name, array in arrays.items():
+        if overlap(array, out):
+            fail(request, ValueError(f"out must not overlap {name} in memory"))
 
 
-def shares_memory(x: np.ndarray, y: np.ndarray) -> bool:
+def overlap(x: np.ndarray, y: np.ndarray) -> bool:
     """Whether two arrays have a byte in common: exact within a bounded effort, cautious beyond."""
+    if not np.may_share_memory(x, y):
+        return False
     try:
         return np.shares_memory(x, y, max_work=100_000)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:

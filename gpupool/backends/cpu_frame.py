@@ -14,10 +14,9 @@ from gpupool.jobs import JobPlan
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.frame import FRAME, Frame, fill_adaptive_tables, fill_fractional_tables, fill_tables
 from gpupool.kernels.window import Batch, Fractional, Geometry, Sliding
-from gpupool.request import fail
 from gpupool.threads import run_pieces
 
-from .cpu import SERIAL_ELEMENTS, shares_memory
+from .cpu import SERIAL_ELEMENTS
 
 Runner = Callable[[list[np.ndarray], np.ndarray], None]
 
@@ -119,17 +118,6 @@ def tap_distances(axes: list[PooledAxis], f: Frame) -> np.ndarray:
     d, h, w = axes
     taps = np.indices((d.k, h.k, w.k)).reshape(3, -1)
     return (((taps[0] * d.d * f.h + taps[1] * h.d) * f.w + taps[2] * w.d) * f.inner).astype(np.int32)
-
-
-def check_memory(plan: JobPlan, arrays: tuple[np.ndarray, ...], out: np.ndarray) -> None:
-    """`out` must be writeable, each of its elements must exist once, and none may belong to an operand."""
-    if not out.flags.writeable:
-        fail(plan.request, ValueError("out must be writeable, got a read-only array"))
-    if out.size and any(s == 0 and n > 1 for n, s in zip(out.shape, out.strides, strict=True)):
-        fail(plan.request, ValueError(f"out must not repeat elements, got strides {out.strides} for {out.shape}"))
-    for name, array in zip(plan.job.operands, arrays, strict=True):
-        if np.may_share_memory(array, out) and shares_memory(array, out):
-            fail(plan.request, ValueError(f"out must not overlap {name} in memory"))
 
 
 def new_result(plan: JobPlan, like: Any) -> np.ndarray:

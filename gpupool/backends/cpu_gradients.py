@@ -94,7 +94,7 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     if len(plan.dtypes) == 2 and (axes := tile_axes(plan)):
         return found_in_tiles(plan, form, axes)
     if len(plan.dtypes) == 2 and 0 not in form.y and math.prod(form.x[1:4]) <= MOST_TABLE:
-        return choose_engine(plan, form, packed)
+        return found_engine(plan, form, packed)
     f = Frame(*packed[:FRAME].tolist())
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     g_type, x_type, g_codec = payload(plan.dtypes[0]), payload(plan.out_dtype), input_codec(plan.dtypes[0])
@@ -120,7 +120,7 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     return run
 
 
-def choose_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+def found_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """Gradients of operators that choose an element of each window, found in x as they go."""
     f = Frame(*packed[:FRAME].tolist())
     g_type, x_type = payload(plan.dtypes[0]), payload(plan.out_dtype)

@@ -11,7 +11,8 @@ from gpupool.jobs import Job, Operand, check_out
 from gpupool.request import fail
 
 from . import cpu_fractional, cpu_gradients, cpu_known, cpu_offsets, cpu_powers
-from .cpu_frame import Runners, check_memory, dense, gone_axes, make_form, make_frame, new_result
+from .cpu import check_memory
+from .cpu_frame import Runners, dense, gone_axes, make_form, make_frame, new_result
 
 ENGINES = cpu_gradients.ENGINES | cpu_fractional.ENGINES | cpu_offsets.ENGINES | cpu_known.ENGINES | cpu_powers.ENGINES
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
@@ -73,7 +74,7 @@ def run_many(arrays: tuple[np.ndarray, ...], job: Job, out: Any = None) -> Any:
         call(arrays, new, True)
         return new
     check_out(call.plan, out, np.ndarray)
-    check_memory(call.plan, arrays, out)
+    check_memory(job.request, dict(zip(job.operands, arrays, strict=True)), out)
     call(arrays, out, False)
     return out
 

@@ -24,7 +24,7 @@ except ImportError as error:
         'or "gpupool[cuda12]" for a CUDA 12 driver'
     ) from error
 from gpupool.geometry import contiguous_strides, out_order
-from gpupool.plan import Plan, check_outs, make_plan
+from gpupool.plan import Plan, check_elements, check_outs, make_plan
 from gpupool.reducer import Reducer, compiling
 from gpupool.request import Request, fail
 
@@ -256,7 +256,7 @@ def _run_into(lib: Library, x: Any, view: View, request: Request, out: Any) -> A
     plan = make_plan(request, view.shape, view.dtype)
     outs = _views(lib, x, plan, out)
     for y in outs:
-        check_memory(plan, view, y)
+        check_memory(request, {"x": view}, y)
     if request.indices and overlap(*outs):
         fail(request, ValueError("out must be two arrays that do not overlap in memory"))
     with usable(view.device):
@@ -289,18 +289,18 @@ def _views(lib: Library, x: Any, plan: Plan, out: Any) -> tuple[View, ...]:
     return check_outs(plan, viewed, View)
 
 
-def check_memory(plan: Plan, x: View, y: View) -> None:
-    """`out` must be writeable, on x's device, each of its elements must exist once, and none may belong to x."""
-    if y.device is not None and x.device is not None and y.device != x.device:
-        fail(plan.request, ValueError(f"out must be on x's device {x.device}, got an array on device {y.device}"))
-    if y.readonly:
-        fail(plan.request, ValueError("out must be writeable, got a read-only array"))
-    if 0 not in y.shape and any(s == 0 and n > 1 for n, s in zip(y.shape, y.strides, strict=True)):
-        fail(plan.request, ValueError(f"out must not repeat elements, got strides {y.strides} for shape {y.shape}"))
-    if loose(y):
-        fail(plan.request, ValueError(unaligned("out", y)))
-    if overlap(x, y):
-        fail(plan.request, ValueError("out must not overlap x in memory"))
+def check_memory(request: Request, views: dict[str, View], out: View) -> None:
+    """`out` must be writeable, on the same device, each of its elements must exist once, and none may be read too."""
+    name, first = next(iter(views.items()))
+    if out.device is not None and first.device is not None and out.device != first.device:
+        where = f"on {name}'s device {first.device}"
+        fail(request, ValueError(f"out must be {where}, got an array on device {out.device}"))
+    check_elements(request, out, out.readonly)
+    if loose(out):
+        fail(request, ValueError(unaligned("out", out)))
+    for name, view in views.items():
+        if overlap(view, out):
+            fail(request, ValueError(f"out must not overlap {name} in memory"))
 
 
 def overlap(x: View, y: View) -> bool:

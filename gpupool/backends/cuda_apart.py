@@ -160,9 +160,7 @@ def fit_given(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
     if g.inner.n > 1 and out.steps.inner == 1:
         return fit_last(stage, grid, places)
     length = cell(g.w).length
-    vector = aligned_at(out, g, g.w.n, "w", windows=False)
-    while g.w.n % vector:
-        vector //= 2
+    vector = math.gcd(aligned_at(out, g, g.w.n, "w", windows=False), g.w.n)
     even = vector // length if g.w.before == 0 and vector % length == 0 else 0
     windows = even or (vector + length - 2) // length + 1
     check_w = ragged(g.w) or (even == 0 and windows > 1)
@@ -182,11 +180,7 @@ def fit_found(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
     if g.inner.n > 1 and out.steps.inner == 1:
         return fit_last(stage, grid, places)
     length = cell(g.w).length
-    load, store = (aligned_at(p, g, g.w.n, "w", windows=False) for p in (x, out))
-    while g.w.n % load:
-        load //= 2
-    while g.w.n % store:
-        store //= 2
+    load, store = (math.gcd(aligned_at(p, g, g.w.n, "w", windows=False), g.w.n) for p in (x, out))
     most = max(load, store)
     while most > 1 and most // math.gcd(most, length) * length > WIDEST_ROW:
         most //= 2
@@ -214,9 +208,7 @@ def fit_last(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
     """Vectors of channels."""
     g = grid.geometry
     reads_x = stage.red is not None
-    vector = channels(places[-1], g, g.inner.n, windows=False)
-    while g.inner.n % vector:
-        vector //= 2
+    vector = math.gcd(channels(places[-1], g, g.inner.n, windows=False), g.inner.n)
     given = [channels(p, g, vector, windows=True) for p in places[:-1]]
     if reads_x:
         given[1] = channels(places[1], g, vector, windows=False)

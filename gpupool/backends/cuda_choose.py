@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.backends import cuda_large, cuda_last, cuda_pixels, cuda_planes, cuda_shared, cuda_tiles
-from gpupool.backends.cuda_groups import BLOCKS, Group, team_of
+from gpupool.backends.cuda_groups import BLOCKS, WARP, Group, team_of
 from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
 from gpupool.kernels.codecs import Plain
@@ -40,7 +40,6 @@ from gpupool.plan import Plan, choose
 INT32 = 2**31 - 1
 LARGEST_LAUNCH = INT32 // 2  # output elements: so that thread numbers, rounded up to whole blocks, fit 32 bits
 THREADS = 256
-WARP = 32
 
 
 class Launch(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,10 +66,7 @@ def channels_of(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> in
     if g.inner.xs != 1:
         return 1
     most = max(1, min(g.inner.n, SUMS // held, WIDEST // max(item, 2)))
-    channels = widest(places.x, item, most, steps(g, "xs", "outer", "outer2", "d", "h", "w"))
-    while g.inner.n % channels:
-        channels //= 2
-    return channels
+    return math.gcd(widest(places.x, item, most, steps(g, "xs", "outer", "outer2", "d", "h", "w")), g.inner.n)
 
 
 def lanes_group(taps: int, units: int, lanes: int, width: int) -> tuple[int, int]:

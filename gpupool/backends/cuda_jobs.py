@@ -14,8 +14,9 @@ import numpy as np
 
 from gpupool.backends import cuda_launch
 from gpupool.backends.cuda_choose import INT32, LARGEST_LAUNCH, THREADS, walk_flags
+from gpupool.backends.cuda_groups import WARP
 from gpupool.backends.cuda_launch import SIMULATED, Arguments, CudaUnavailable
-from gpupool.backends.cuda_tiles import WIDEST
+from gpupool.backends.cuda_tiles import widest
 from gpupool.geometry import NO_AXIS, make_axis
 from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import Plain, input_codec
@@ -24,8 +25,6 @@ from gpupool.kernels.cuda.jobs import JobKernel, Steps
 from gpupool.kernels.cuda.walk import Cut, Walk, cut
 from gpupool.kernels.window import Axis, Batch, Geometry
 from gpupool.plan import Plan
-
-WARP = 32
 
 
 class Grid(NamedTuple):
@@ -105,14 +104,8 @@ def aligned_at(place: Place, g: Geometry, most: int, along: str, *, windows: boo
     step = getattr(place.steps, along)
     entries: dict[str, int] = {"outer": g.outer.n, "outer2": g.outer2.n, "inner": g.inner.n}
     entries |= {name: (a.out if windows else a.n) for name, a in (("d", g.d), ("h", g.h), ("w", g.w))}
-    others = [getattr(place.steps, name) for name, n in entries.items() if n > 1 and name != along]
-    vector = 1
-    while step == 1 and vector * 2 <= most and vector * 2 * place.item <= WIDEST:
-        width = vector * 2 * place.item
-        if place.phase % width or any(s * place.item % width for s in others):
-            break
-        vector *= 2
-    return vector
+    others = tuple(getattr(place.steps, name) for name, n in entries.items() if n > 1 and name != along)
+    return widest(place.phase, place.item, most, others) if step == 1 else 1
 
 
 def make_grid(plan: JobPlan, strides: list[tuple[int, ...]]) -> Grid:

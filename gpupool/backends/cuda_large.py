@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpupool.backends.cuda_groups import WARP
 from gpupool.backends.cuda_tiles import decoded, rearranged, regroups, steps, widest
 from gpupool.kernels.cuda.large import large
 from gpupool.kernels.cuda.memory import SIMULATED
@@ -14,7 +16,7 @@ from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import neutral
 from gpupool.kernels.window import Axis, Geometry, extent
 
-BLOCK, WARP = 8 if SIMULATED else 128, 32
+BLOCK = 8 if SIMULATED else 128
 SIDES = (1, 2, 4, 8) if SIMULATED else (1, 2, 4, 8, 16, 32, 64, 128)  # outputs of a tile along an axis
 CHUNKS = (2, 4) if SIMULATED else (4, 8, 16, 32)  # input rows loaded at a time: divisors of BLOCK
 # A block gets 48 KiB of shared memory without asking, a multiprocessor of an H200 has 228: more blocks fit with less.
@@ -121,16 +123,10 @@ def vector_of(op: Any, g: Geometry, places: Any, lanes: int) -> int:
     """Elements of one load along a row, or along the channels; a vector lies inside the row or outside it."""
     item, names = op.x_dtype.itemsize, ("outer", "outer2", "d", "h")
     if lanes > 1:
-        vector = widest(places.x, item, lanes, steps(g, "xs", *names, "w"))
-        while lanes % vector or g.inner.n % vector:
-            vector //= 2
-        return vector
+        return math.gcd(widest(places.x, item, lanes, steps(g, "xs", *names, "w")), lanes, g.inner.n)
     if g.w.xs != 1:
         return 1
-    vector = widest(places.x, item, g.w.n, steps(g, "xs", *names, "inner"))
-    while g.w.n % vector:
-        vector //= 2
-    return vector
+    return math.gcd(widest(places.x, item, g.w.n, steps(g, "xs", *names, "inner")), g.w.n)
 
 
 def sides(out: int) -> list[int]:
@@ -144,9 +140,7 @@ def tilings(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> list[t
     most, regroup = vector_of(op, g, places, lanes), regroups(op, types)
     found = []
     for tw in sides(g.w.out):
-        vector = most
-        while lanes == 1 and tw < g.w.out and tw * g.w.s % vector:
-            vector //= 2
+        vector = math.gcd(most, tw * g.w.s) if lanes == 1 and tw < g.w.out else most
         lead = -g.w.before % vector if lanes == 1 else 0
         for th in sides(g.h.out):
             for chunk in CHUNKS:

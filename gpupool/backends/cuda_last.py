@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -81,9 +82,7 @@ def vector_of(op: Any, g: Geometry, places: Any, edges: bool) -> int:
     elif edges:
         most = 2 * WIDEST // op.y_dtype.itemsize
     vector = widest(places.x, item, min(most, g.inner.n), steps(g, "xs", "outer", "outer2", "d", "h", "w"))
-    while g.inner.n % vector:
-        vector //= 2
-    return vector
+    return math.gcd(vector, g.inner.n)
 
 
 def narrow(g: Geometry, vector: int) -> Geometry:

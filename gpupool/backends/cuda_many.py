@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.backends import cuda, cuda_fractional, cuda_gradients, cuda_known, cuda_offsets
-from gpupool.backends.cuda import checked, flat_memory, loose, overlap, unaligned, usable
+from gpupool.backends.cuda import check_memory, checked, flat_memory, usable
 from gpupool.backends.cuda_apart import found_at_once
 from gpupool.backends.cuda_arrays import Library, View, library
 from gpupool.backends.cuda_gradients import Scratch, Steps
@@ -226,17 +226,7 @@ def _target(lib: Library, first: Any, views: list[View], job: Job, out: Any) -> 
     y = lib.view(out) if isinstance(out, type(first)) else out
     plan = job.make_plan(job, tuple(Operand(v.shape, v.dtype) for v in views))
     check_out(plan, y, View)
-    if y.device is not None and views[0].device is not None and y.device != views[0].device:
-        fail(job.request, ValueError(f"out must be on device {views[0].device}, got an array on device {y.device}"))
-    if y.readonly:
-        fail(job.request, ValueError("out must be writeable, got a read-only array"))
-    if 0 not in y.shape and any(s == 0 and n > 1 for n, s in zip(y.shape, y.strides, strict=True)):
-        fail(job.request, ValueError(f"out must not repeat elements, got strides {y.strides} for shape {y.shape}"))
-    if loose(y):
-        fail(job.request, ValueError(unaligned("out", y)))
-    for name, v in zip(job.operands, views, strict=True):
-        if overlap(v, y):
-            fail(job.request, ValueError(f"out must not overlap {name} in memory"))
+    check_memory(job.request, dict(zip(job.operands, views, strict=True)), y)
     return y
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,7 @@ def choose_pixels(op: Any, g: Geometry, places: Any) -> Choice | None:
     store = 1
     if g.w.ys == channels and g.w.out % tw == 0:
         store = widest(places.y, op.y_dtype.itemsize, tw * channels, steps(g, "ys", "outer", "outer2", "d", "h"))
-        while tw * channels % store:
-            store //= 2
+        store = math.gcd(store, tw * channels)
     check_w, check_h = leaves(g.w, tiles_w * tw), leaves(g.h, tiles_h * th)
     own = (
         ("TH", th), ("TW", tw), ("CHANNELS", channels), ("NUMBERS", tw * channels), ("TILE", th * tw * channels),
@@ -69,10 +69,8 @@ def shape_of(g: Geometry, item: int, constants: tuple, widest_of: Any) -> tuple[
         kept = ((across - 1) * g.w.s + g.w.k + across) * channels * words
         if across > 1 and (across > g.w.out or across * g.w.s * channels * item > STEP or kept > KEPT):
             break
-        vector = widest_of(across * g.w.s * channels)
-        edge = leaves(g.w, -(-g.w.out // across) * across)
-        while across * g.w.s * channels % vector or (edge and g.w.n * channels % vector):
-            vector //= 2
+        step, edge = across * g.w.s * channels, leaves(g.w, -(-g.w.out // across) * across)
+        vector = math.gcd(widest_of(step), step, g.w.n * channels if edge else 0)
         best = max(best, (vector, g.w.out % across == 0, across))
     vector, _, across = best
     down = 1

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpupool.backends.cuda_groups import BLOCKS
 from gpupool.backends.cuda_tiles import aligned, regroups
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.planes import planes
@@ -15,7 +16,6 @@ from gpupool.kernels.window import Geometry
 BLOCK = 8 if SIMULATED else 128
 STRETCH = 512 if SIMULATED else 8192  # bytes of a block's planes: 16 blocks fit on a multiprocessor of an H200
 LARGEST = 64 if SIMULATED else 512  # elements of a plane; a warp's loads from a larger one are long enough
-BLOCKS = 2 if SIMULATED else 1056  # 8 for each multiprocessor of an H200: fewer planes are spread more thinly
 WORD = 4  # bytes of one load: wider ones would be stored to shared memory with bank conflicts
 
 
@@ -49,7 +49,7 @@ def choose_planes(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> 
     vector = max(1, WORD // item)
     if not aligned(places.x, item, vector, ()):
         vector = 1
-    units = min(STRETCH // item // taps, BLOCK, -(-count // BLOCKS))
+    units = min(STRETCH // item // taps, BLOCK, -(-count // BLOCKS))  # few planes are spread more thinly
     units += -units % vector  # blocks begin at whole words
     while units * taps * item > STRETCH or units > BLOCK:
         units -= vector

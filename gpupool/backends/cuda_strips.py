@@ -11,6 +11,7 @@ Integers only.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,20 +73,14 @@ def channels_of(places: tuple[Place, ...], inner: int) -> int:
     if inner < 2 or any(p.steps.inner != 1 for p in places):
         return 1
     most = WIDEST // max(p.item for p in places)
-    found = min(widest(p.phase, p.item, most, (p.steps[0], p.steps[1], *p.steps[3:])) for p in places)
-    while inner % found:
-        found //= 2
-    return found
+    return math.gcd(inner, *(widest(p.phase, p.item, most, (p.steps[0], p.steps[1], *p.steps[3:])) for p in places))
 
 
 def row_vector(p: Place, most: int, length: int) -> int:
     """Elements along a row that may be moved at once, where rows are `length` long."""
     if p.steps.w != 1:
         return 1
-    vector = widest(p.phase, p.item, most, p.steps[:5])
-    while length % vector or most % vector:
-        vector //= 2
-    return vector
+    return math.gcd(widest(p.phase, p.item, most, p.steps[:5]), length, most)
 
 
 def row_elements(a: Axis, out: Place, channels: int) -> int:

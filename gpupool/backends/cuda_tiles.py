@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -175,9 +176,7 @@ def loaded_at_once(op: Any, g: Geometry, places: Any, tw: int) -> int:
     """Elements of one load of a tile that is `tw` outputs wide; vectors lie inside a row or outside it."""
     columns = (tw - 1) * g.w.s + g.w.k
     vector = widest(places.x, op.x_dtype.itemsize, columns, steps(g, "xs", "outer", "outer2", "inner", "d", "h"))
-    while vector > 1 and (tw * g.w.s % vector or g.w.n % vector):
-        vector //= 2
-    return vector
+    return math.gcd(vector, tw * g.w.s, g.w.n)
 
 
 def stored_at_once(op: Any, g: Geometry, places: Any, tw: int) -> int:

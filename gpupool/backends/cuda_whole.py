@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gpupool.backends.cuda_choose import LARGEST_LAUNCH, THREADS, WARP, merged
-from gpupool.backends.cuda_groups import BLOCKS, PART
+from gpupool.backends.cuda_choose import LARGEST_LAUNCH, THREADS, merged
+from gpupool.backends.cuda_groups import BLOCKS, PART, WARP
 from gpupool.backends.cuda_jobs import Fitted, Grid, Place, Scratch, Stage, aligned_at, axes_of
 from gpupool.gradients import accumulator
 from gpupool.jobs import INT64, JobPlan
@@ -119,9 +119,7 @@ def fit_whole(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted:
     g, out = joined(grid.geometry, places[-1])
     lanes = g.inner.n > 1 and out.steps.inner == 1
     length = g.inner.n if lanes else g.w.n
-    vector = aligned_at(out, g, length, "inner" if lanes else "w", windows=False)
-    while length % vector:
-        vector //= 2
+    vector = math.gcd(aligned_at(out, g, length, "inner" if lanes else "w", windows=False), length)
     windows, vectors = (vector, g.w.n) if lanes else (1, length // vector)
     many = min(MANY, vectors)
     constants = (
@@ -150,9 +148,7 @@ def fit_where(stage: Stage, grid: Grid, places: tuple[Place, ...], *, parts: int
     lanes = g.inner.n if g.inner.n > 1 and x.steps.inner == 1 and not joins else 0
     vector = 1
     if not lanes and not joins and g.d.n * g.h.n == 1:
-        vector = aligned_at(x, g, g.w.n, "w", windows=False)
-    while taps % vector:
-        vector //= 2
+        vector = math.gcd(aligned_at(x, g, g.w.n, "w", windows=False), taps)
     slots, units = group_of(8 * parts if joins else size, vector, lanes)
     constants = (
         *stage.constants, ("ACC1", np.int32 if grid.bits == 32 else np.int64), ("UNITS", units), ("SLOTS", slots),

@@ -27,6 +27,7 @@ from .walk import Cut, Walk
 
 SHORT = {"float": "f", "uint": "u", "int": "i", "bool": "b"}
 MADE_BY = ("numba-cuda", "numba", "llvmlite", "cuda-core")
+_device_functions: dict[Any, Any] = {}  # of all kernels that this process compiled
 LINKERS = ("nvidia-nvjitlink", "nvidia-nvjitlink-cu12", "nvidia-nvvm", "nvidia-cuda-nvcc-cu12")
 
 
@@ -169,7 +170,7 @@ def compile_ptx(kernel: Kernel) -> str:
 
     from .device import OLDEST, device_function
 
-    function = Binding(names(kernel), device_function)(kernel.engine)
+    function = Binding(names(kernel), device_function, _device_functions)(kernel.engine)
     with collector_paused():
         ptx, _ = cuda.compile(
             function, signature(kernel), cc=OLDEST, output="ptx", device=False, abi="numba",
