@@ -19,6 +19,7 @@ from .gather import decode_result
 from .memory import index, load_vector, store_vector
 from .operators import keep_one as keep
 from .operators import kept_one as kept
+from .rows import written_out
 from .walk import place
 
 RED = X_CODEC = Y_CODEC = None  # bound to the operator, and to the codecs of the gradient and of x and the result
@@ -32,7 +33,7 @@ KD = KH = KW = SD = SH = SW = 1  # bound: taps of a window, and the lengths of i
 WINDOWS = COLUMNS = VECTOR = STORE = 1
 LEAD = LEAD_STORE = 0
 CHECK = CHECK_W = False  # bound: whether rows or columns of cells may leave the array, or have no window
-WRITTEN_OUT = 8  # rows without a loop, in which each row's loads would wait for the row before
+WRITTEN_OUT, GIVEN_OUT = 8, 4  # rows that are read, and written, without a loop
 
 
 def column(g, w):
@@ -93,7 +94,7 @@ def join(a0, a1, has, t, acc, fresh, there):
         keep(a0, a1, t, combine(RED, kept(a0, a1, t), acc))
 
 
-def add_row(state, x, at, step, g, starts, n):
+def add_row(n, state, x, at, step, g, starts):
     """Row n of the windows."""
     a0, a1, has, v = state
     start_d, start_h, start_w = starts
@@ -108,23 +109,9 @@ def add_row(state, x, at, step, g, starts, n):
 
 def add_rows(state, x, at, step, g, starts):
     """All rows of the windows."""
-    add_row(state, x, at, step, g, starts, 0)
-    if KD * KH > 1:
-        add_row(state, x, at, step, g, starts, 1)
-    if KD * KH > 2:
-        add_row(state, x, at, step, g, starts, 2)
-    if KD * KH > 3:
-        add_row(state, x, at, step, g, starts, 3)
-    if KD * KH > 4:
-        add_row(state, x, at, step, g, starts, 4)
-    if KD * KH > 5:
-        add_row(state, x, at, step, g, starts, 5)
-    if KD * KH > 6:
-        add_row(state, x, at, step, g, starts, 6)
-    if KD * KH > 7:
-        add_row(state, x, at, step, g, starts, 7)
+    written_out(add_row, KD * KH, (state, x, at, step, g, starts))
     for n in range(WRITTEN_OUT, KD * KH):
-        add_row(state, x, at, step, g, starts, n)
+        add_row(n, state, x, at, step, g, starts)
 
 
 def first_taps(g, od, oh, ow):
@@ -169,7 +156,7 @@ def norm_share(value, element, norm):
     return (ACC(0) + value * share_of_norm(size, norm, ACC(EXPONENT), ACC(1))) * sign
 
 
-def give_row(state, x, out, at, to, steps, g, starts, n):
+def give_row(n, state, x, out, at, to, steps, g, starts):
     """Row n of the windows: each element's share of its norm. The row is loaded again, from the registers if it can."""
     v, values, norms, there, line = state
     r, t = steps
@@ -187,15 +174,9 @@ def give_row(state, x, out, at, to, steps, g, starts, n):
 
 def give_rows(state, x, out, at, to, steps, g, starts):
     """All rows of the windows."""
-    give_row(state, x, out, at, to, steps, g, starts, 0)
-    if KD * KH > 1:
-        give_row(state, x, out, at, to, steps, g, starts, 1)
-    if KD * KH > 2:
-        give_row(state, x, out, at, to, steps, g, starts, 2)
-    if KD * KH > 3:
-        give_row(state, x, out, at, to, steps, g, starts, 3)
-    for n in range(4, KD * KH):
-        give_row(state, x, out, at, to, steps, g, starts, n)
+    written_out(give_row, KD * KH if KD * KH < GIVEN_OUT else GIVEN_OUT, (state, x, out, at, to, steps, g, starts))
+    for n in range(GIVEN_OUT, KD * KH):
+        give_row(n, state, x, out, at, to, steps, g, starts)
 
 
 def apart_powers(grad, x, out, g, steps, walk, first, count):

@@ -18,6 +18,7 @@ from .memory import index, load_vector, store_vector
 from .operators import keep_one as keep
 from .operators import kept_one as kept
 from .point import RED, X_CODEC, Y_CODEC
+from .rows import written_out
 from .tile import count_at
 from .walk import place
 
@@ -97,7 +98,7 @@ def add_row(a0, a1, v0, v1, r, fresh):
                 deal(a0, a1, r, t, e, along(v0, v1, t * SW, t * SW + KW, e), fresh)
 
 
-def step(a0, a1, v0, v1, x, plane, g, starts, r, fresh):
+def step(r, a0, a1, v0, v1, x, plane, g, starts):
     """Row r: of a tile, or of a window of several slabs."""
     start_d, start_h, start_w = starts
     d, h = start_d + r // ROWS, start_h + r % ROWS
@@ -107,30 +108,28 @@ def step(a0, a1, v0, v1, x, plane, g, starts, r, fresh):
     tap = ((d - start_d) * KH + h - start_h) * KW - start_w
     number = tap if OFFSETS else (d * g.h.n + h) * g.w.n
     load_row(v0, v1, x, plane + d * g.d.xs + h * g.h.xs, g, start_w, there, number)
-    add_row(a0, a1, v0, v1, r, fresh)
+    add_row(a0, a1, v0, v1, r, r == 0)
 
 
 def add_rows(a0, a1, v0, v1, x, plane, g, starts):
-    """All rows. Those of a tile, and up to 4, are written out: a loop's loads wait for the round before."""
-    step(a0, a1, v0, v1, x, plane, g, starts, 0, True)
+    """All rows. Those of a tile, and up to 4, are written out."""
     if TH > 1 or KD * KH <= 4:
-        if KD * ROWS > 1:
-            step(a0, a1, v0, v1, x, plane, g, starts, 1, False)
-        if KD * ROWS > 2:
-            step(a0, a1, v0, v1, x, plane, g, starts, 2, False)
-        if KD * ROWS > 3:
-            step(a0, a1, v0, v1, x, plane, g, starts, 3, False)
-        if KD * ROWS > 4:
-            step(a0, a1, v0, v1, x, plane, g, starts, 4, False)
-        if KD * ROWS > 5:
-            step(a0, a1, v0, v1, x, plane, g, starts, 5, False)
-        if KD * ROWS > 6:
-            step(a0, a1, v0, v1, x, plane, g, starts, 6, False)
-        if KD * ROWS > 7:
-            step(a0, a1, v0, v1, x, plane, g, starts, 7, False)
+        written_out(step, KD * ROWS, (a0, a1, v0, v1, x, plane, g, starts))
     else:
+        step(0, a0, a1, v0, v1, x, plane, g, starts)
         for r in range(1, KD * KH):
-            step(a0, a1, v0, v1, x, plane, g, starts, r, False)
+            step(r, a0, a1, v0, v1, x, plane, g, starts)
+
+
+def reduce(arrays, x, g, walk, i):
+    """The windows of thread i, into its arrays: where in the result their channels lie, and which outputs they are."""
+    a0, a1, v0, v1 = arrays
+    c, q, p, od, o2, o1 = place(walk, i)
+    oh, ow = p * TH, q * TW
+    plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * VECTOR
+    starts = first_tap(od, g.d.s, g.d.before), first_tap(oh, SH, g.h.before), first_tap(ow, SW, g.w.before)
+    add_rows(a0, a1, v0, v1, x, plane, g, starts)
+    return o1 * g.outer.ys + o2 * g.outer2.ys + c * VECTOR + od * g.d.ys, od, oh, ow
 
 
 def last(x, y, g, walk, count):
@@ -139,12 +138,7 @@ def last(x, y, g, walk, count):
     if i < count:
         a0, a1 = cuda.local.array(TILE, ACC0), cuda.local.array(TILE, ACC1)
         v0, v1 = cuda.local.array(LOADED, ACC0), cuda.local.array(LOADED, ACC1)
-        c, q, p, od, o2, o1 = place(walk, i)
-        oh, ow = p * TH, q * TW
-        plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * VECTOR
-        starts = first_tap(od, g.d.s, g.d.before), first_tap(oh, SH, g.h.before), first_tap(ow, SW, g.w.before)
-        add_rows(a0, a1, v0, v1, x, plane, g, starts)
-        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * VECTOR + od * g.d.ys
+        at_y, od, oh, ow = reduce((a0, a1, v0, v1), x, g, walk, i)
         out = cuda.local.array(VECTOR, OUT)
         for r in range(TH):
             for t in range(TW):

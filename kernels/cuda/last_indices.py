@@ -9,12 +9,10 @@ import numpy as np
 from numba import cuda
 
 from ..point import encode
-from ..window import first_tap
-from .last import add_rows
+from .last import reduce
 from .memory import index, number, store_vector
 from .operators import kept_two as kept
 from .point import Y_CODEC
-from .walk import place
 
 # Bound for each kernel, with those of `last`:
 KW = SH = SW = TH = TW = VECTOR = STORE = STORE_WHERE = LOADED = TILE = 1
@@ -29,12 +27,7 @@ def last_indices(x, y, where, g, walk, count):
     if i < count:
         a0, a1 = cuda.local.array(TILE, ACC0), cuda.local.array(TILE, ACC1)
         v0, v1 = cuda.local.array(LOADED, ACC0), cuda.local.array(LOADED, ACC1)
-        c, q, p, od, o2, o1 = place(walk, i)
-        oh, ow = p * TH, q * TW
-        plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * VECTOR
-        starts = first_tap(od, g.d.s, g.d.before), first_tap(oh, SH, g.h.before), first_tap(ow, SW, g.w.before)
-        add_rows(a0, a1, v0, v1, x, plane, g, starts)
-        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * VECTOR + od * g.d.ys
+        at_y, _, oh, ow = reduce((a0, a1, v0, v1), x, g, walk, i)
         values, places = cuda.local.array(VECTOR, OUT), cuda.local.array(VECTOR, INDEX)
         for r in range(TH):
             for t in range(TW):
@@ -62,12 +55,7 @@ def last_positions(x, y, g, walk, count):
         a0, a1 = cuda.local.array(TILE, ACC0), cuda.local.array(TILE, ACC1)
         v0, v1 = cuda.local.array(LOADED, ACC0), cuda.local.array(LOADED, ACC1)
         places = cuda.local.array(VECTOR, INDEX)
-        c, q, p, od, o2, o1 = place(walk, i)
-        oh, ow = p * TH, q * TW
-        plane = o1 * g.outer.xs + o2 * g.outer2.xs + c * VECTOR
-        starts = first_tap(od, g.d.s, g.d.before), first_tap(oh, SH, g.h.before), first_tap(ow, SW, g.w.before)
-        add_rows(a0, a1, v0, v1, x, plane, g, starts)
-        at_y = o1 * g.outer.ys + o2 * g.outer2.ys + c * VECTOR + od * g.d.ys
+        at_y, _, oh, ow = reduce((a0, a1, v0, v1), x, g, walk, i)
         for r in range(TH):
             for t in range(TW):
                 if TH * TW == 1 or (oh + r < g.h.out and ow + t < g.w.out):

@@ -15,6 +15,7 @@ from .memory import index, store_vector
 from .operators import keep_one as keep
 from .operators import kept_one as kept
 from .point import RED, Y_CODEC
+from .rows import written_out
 from .tile import count_at, load_row
 from .walk import place
 
@@ -42,7 +43,7 @@ def add_row(a0, a1, v0, v1, r, there):
                 keep(a0, a1, i, combine(RED, kept(a0, a1, i), acc))
 
 
-def step(a0, a1, v0, v1, x, plane, g, start_h, start_w, r):
+def step(r, a0, a1, v0, v1, x, plane, g, start_h, start_w):
     """Row r of the tile. Outside the input it is neutral, and the nearest row is loaded in its place, as in `tile`."""
     h, there = start_h + r, True
     if CHECK_H:
@@ -71,7 +72,7 @@ def store_row(y, at, g, od, oh, ow, a0, a1, p):
 
 
 def pixels(x, y, g, walk, count):
-    """One thread's pixels. The rows, 8 at most, are written out, as those of `tile`."""
+    """One thread's pixels."""
     i = index(cuda.blockIdx.x) * cuda.blockDim.x + cuda.threadIdx.x
     if i < count:
         a0, a1 = cuda.local.array(TILE, ACC0), cuda.local.array(TILE, ACC1)
@@ -80,21 +81,7 @@ def pixels(x, y, g, walk, count):
         oh, ow = p * TH, q * TW
         plane = o1 * g.outer.xs + o2 * g.outer2.xs + first_tap(od, g.d.s, g.d.before) * g.d.xs
         start_h, start_w = first_tap(oh, SH, g.h.before), first_tap(ow, SW, g.w.before)
-        step(a0, a1, v0, v1, x, plane, g, start_h, start_w, 0)
-        if ROWS > 1:
-            step(a0, a1, v0, v1, x, plane, g, start_h, start_w, 1)
-        if ROWS > 2:
-            step(a0, a1, v0, v1, x, plane, g, start_h, start_w, 2)
-        if ROWS > 3:
-            step(a0, a1, v0, v1, x, plane, g, start_h, start_w, 3)
-        if ROWS > 4:
-            step(a0, a1, v0, v1, x, plane, g, start_h, start_w, 4)
-        if ROWS > 5:
-            step(a0, a1, v0, v1, x, plane, g, start_h, start_w, 5)
-        if ROWS > 6:
-            step(a0, a1, v0, v1, x, plane, g, start_h, start_w, 6)
-        if ROWS > 7:
-            step(a0, a1, v0, v1, x, plane, g, start_h, start_w, 7)
+        written_out(step, ROWS, (a0, a1, v0, v1, x, plane, g, start_h, start_w))
         at_y = o1 * g.outer.ys + o2 * g.outer2.ys + od * g.d.ys
         for r in range(TH):
             if oh + r < g.h.out:

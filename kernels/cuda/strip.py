@@ -15,6 +15,7 @@ from numba import cuda
 from ..point import decode, encode
 from .gather import decode_result, reached
 from .memory import index, load_vector, number, store_vector
+from .rows import written_out
 from .tile import count_at
 from .walk import place
 
@@ -152,8 +153,8 @@ def store(out, at, u, g, ph, pw, total, values):
 # -- sums and averages -------------------------------------------------------------------------------------------------
 
 
-def add_shares(total, shares, base, r):
-    """Row r of the windows gives to the elements that it reaches."""
+def reach(give, r, state):
+    """give(i, t, down, j, *state) for what row r of the windows reaches: element (i, t) in row `down` of window j."""
     for i in range(TH):
         down = i + SHIFT_H - r * SH
         if down >= 0 and down < KH:
@@ -161,9 +162,14 @@ def add_shares(total, shares, base, r):
                 for m in range(REACH):
                     j = (t + PHASE_W) // SW + m
                     if j * SW <= t + SHIFT_W:
-                        for e in range(V):
-                            at = (i * TW + t) * V + e
-                            total[at] = total[at] + shares[base + j * V + e]
+                        give(i, t, down, j, *state)
+
+
+def add_share(i, t, down, j, total, shares, base):
+    """A window gives to an element, of each channel."""
+    for e in range(V):
+        at = (i * TW + t) * V + e
+        total[at] = total[at] + shares[base + j * V + e]
 
 
 def is_row(g, oh):
@@ -171,37 +177,23 @@ def is_row(g, oh):
     return not CHECK_H or (oh >= 0 and oh < g.h.out)
 
 
-def sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, r):
+def sums_row(r, total, shares, grad, slab, s, g, od, low_h, low_w):
     """One row of windows."""
     oh, base = low_h + r, (r * LOADED if AHEAD else 0)
     if not AHEAD:
         load_given(shares, base, grad, slab + oh * s.h, s.w, is_row(g, oh), g, low_w)
     if AVERAGES and UNIFORM == 0:
         divide_row(shares, base, is_row(g, oh), g, od, oh, low_w)
-    add_shares(total, shares, base, r)
+    reach(add_share, r, (total, shares, base))
 
 
 def sums_slab(total, shares, grad, slab, s, g, od, low_h, low_w):
-    """All rows of windows, written out: the compiler would keep a loop, in which each waits for the one before."""
+    """All rows of windows."""
     if AHEAD:
         for r in range(ROWS):
             oh = low_h + r
             load_given(shares, r * LOADED, grad, slab + oh * s.h, s.w, is_row(g, oh), g, low_w)
-    sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 0)
-    if ROWS > 1:
-        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 1)
-    if ROWS > 2:
-        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 2)
-    if ROWS > 3:
-        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 3)
-    if ROWS > 4:
-        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 4)
-    if ROWS > 5:
-        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 5)
-    if ROWS > 6:
-        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 6)
-    if ROWS > 7:
-        sums_row(total, shares, grad, slab, s, g, od, low_h, low_w, 7)
+    written_out(sums_row, ROWS, (total, shares, grad, slab, s, g, od, low_h, low_w))
 
 
 def sum_up(total, grad, at, s, g, pd, low_h, low_w):
@@ -255,50 +247,23 @@ def mark_of(g, i, t, down, j):
     return KIND(down * KW + t + SHIFT_W - j * SW)
 
 
-def add_chosen(total, own, g, r):
-    """Row r of the windows gives to the elements that it chose."""
-    shares, marks = own
-    for i in range(TH):
-        down = i + SHIFT_H - r * SH
-        if down >= 0 and down < KH:
-            for t in range(TW):
-                for m in range(REACH):
-                    j = (t + PHASE_W) // SW + m
-                    if j * SW <= t + SHIFT_W:
-                        mine = mark_of(g, i, t, down, j)
-                        for e in range(V):
-                            at = (i * TW + t) * V + e
-                            if marks[j * V + e] == mine:
-                                total[at] = total[at] + shares[j * V + e]
+def add_chosen(i, t, down, j, total, shares, marks, g):
+    """A window gives to an element, if it chose it."""
+    mine = mark_of(g, i, t, down, j)
+    for e in range(V):
+        at = (i * TW + t) * V + e
+        if marks[j * V + e] == mine:
+            total[at] = total[at] + shares[j * V + e]
 
 
-def chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, r):
+def chosen_row(r, total, own, grad, taken, slabs, s, z, g, low_h, low_w, less):
     """One row of windows; `own` are the thread's arrays for what is loaded."""
     shares, marks = own
     oh = low_h + r
     there = is_row(g, oh)
     load_beside(marks, 0, taken, slabs[1] + oh * z.h, z.w, there, g.w.out, low_w, less)
     load_given(shares, 0, grad, slabs[0] + oh * s.h, s.w, there, g, low_w)
-    add_chosen(total, own, g, r)
-
-
-def chosen_slab(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less):
-    """All rows of windows, written out."""
-    chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 0)
-    if ROWS > 1:
-        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 1)
-    if ROWS > 2:
-        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 2)
-    if ROWS > 3:
-        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 3)
-    if ROWS > 4:
-        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 4)
-    if ROWS > 5:
-        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 5)
-    if ROWS > 6:
-        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 6)
-    if ROWS > 7:
-        chosen_row(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less, 7)
+    reach(add_chosen, r, (total, shares, marks, g))
 
 
 def taken_before(g, od, pd, ph, pw):
@@ -324,9 +289,9 @@ def strip_chosen(grad, taken, out, g, steps, walk, first, count):
             d0, d1, _ = reached(g.d, pd, WINDOW_D)
             for od in range(d0, d1):
                 slabs, less = (at + od * s.d, beside + od * z.d), taken_before(g, od, pd, ph, pw)
-                chosen_slab(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less)
+                written_out(chosen_row, ROWS, (total, own, grad, taken, slabs, s, z, g, low_h, low_w, less))
         else:
             slabs, less = (at + pd * s.d, beside + pd * z.d), taken_before(g, pd, pd, ph, pw)
-            chosen_slab(total, own, grad, taken, slabs, s, z, g, low_h, low_w, less)
+            written_out(chosen_row, ROWS, (total, own, grad, taken, slabs, s, z, g, low_h, low_w, less))
         at_out = o1 * u.outer + o2 * u.outer2 + c * V * u.inner + pd * u.d
         store(out, at_out, u, g, ph, pw, total, cuda.local.array(TILE, OUT))

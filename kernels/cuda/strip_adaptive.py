@@ -16,6 +16,7 @@ from numba import cuda
 from ..point import counted, decode
 from .gather import reached
 from .memory import index, load_vector, number
+from .rows import written_out
 from .shared import closing, opening
 from .strip import empty, store
 from .walk import place, split
@@ -93,7 +94,7 @@ def divide(shares, taps, columns, rows):
                 shares[(r * COLUMNS + j) * V + e] = shares[(r * COLUMNS + j) * V + e] / by
 
 
-def spread(total, shares, columns, rows, i):
+def spread(i, total, shares, columns, rows):
     """All windows give to row i of the thread's elements."""
     for t in range(TW):
         for r in range(ROWS):
@@ -108,18 +109,12 @@ def spread(total, shares, columns, rows, i):
 
 
 def shared_slab(total, shares, grad, slab, s, g, low, taps, columns, rows):
-    """All windows of one slab. Rows of elements are written out: the compiler would keep a loop."""
+    """All windows of one slab."""
     for r in range(ROWS):
         load_row(shares, r, grad, slab + (low[0] + r) * s.h, s.w, low[0] + r < g.h.out, g.w.out, low[1])
     if AVERAGES and UNIFORM == 0:
         divide(shares, taps, columns, rows)
-    spread(total, shares, columns, rows, 0)
-    if TH > 1:
-        spread(total, shares, columns, rows, 1)
-    if TH > 2:
-        spread(total, shares, columns, rows, 2)
-    if TH > 3:
-        spread(total, shares, columns, rows, 3)
+    written_out(spread, TH, (total, shares, columns, rows))
 
 
 def strip_shared(grad, out, g, steps, walk, by, first, count):
@@ -150,7 +145,7 @@ def strip_shared(grad, out, g, steps, walk, by, first, count):
 # -- one element of each window ----------------------------------------------------------------------------------------
 
 
-def give_chosen(total, own, columns, rows, g, i):
+def give_chosen(i, total, own, columns, rows, g):
     """Windows give to the elements of row i that they chose, of those that they have."""
     shares, marks = own
     for t in range(TW):
@@ -173,13 +168,7 @@ def picked_slab(total, own, grad, taken, slabs, s, z, g, low, less, columns, row
         oh = low[0] + r
         load_marks(own[1], r, taken, slabs[1] + oh * z.h, z.w, oh < g.h.out, g.w.out, low[1], less)
         load_row(own[0], r, grad, slabs[0] + oh * s.h, s.w, oh < g.h.out, g.w.out, low[1])
-    give_chosen(total, own, columns, rows, g, 0)
-    if TH > 1:
-        give_chosen(total, own, columns, rows, g, 1)
-    if TH > 2:
-        give_chosen(total, own, columns, rows, g, 2)
-    if TH > 3:
-        give_chosen(total, own, columns, rows, g, 3)
+    written_out(give_chosen, TH, (total, own, columns, rows, g))
 
 
 def strip_picked(grad, taken, out, g, steps, walk, by, first, count):

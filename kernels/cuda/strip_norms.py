@@ -9,7 +9,8 @@ from numba import cuda
 from ..gradient import share_of_norm
 from .gather import reached
 from .memory import index
-from .strip import empty, is_row, load_beside, load_given, load_values, store
+from .rows import written_out
+from .strip import empty, is_row, load_beside, load_given, load_values, reach, store
 from .walk import place
 
 ACC: Any = None  # bound, as all of the following, as in `strip`
@@ -26,20 +27,13 @@ def size_of(value):
     return value if value >= ACC(0) else -value
 
 
-def add_powers(total, shares, norms, values, base, r):
-    """Row r of the windows gives to the elements that it reaches; a window that is none has a norm below 0."""
-    for i in range(TH):
-        down = i + SHIFT_H - r * SH
-        if down >= 0 and down < KH:
-            for t in range(TW):
-                for m in range(REACH):
-                    j = (t + PHASE_W) // SW + m
-                    if j * SW <= t + SHIFT_W:
-                        for e in range(V):
-                            at, norm = (i * TW + t) * V + e, norms[base + j * V + e]
-                            if not ((CHECK_H or CHECK_W) and norm < ACC(0)):
-                                share = share_of_norm(size_of(values[at]), norm, ACC(EXPONENT), ACC(1))
-                                total[at] = total[at] + shares[base + j * V + e] * share
+def add_power(i, t, down, j, total, shares, norms, values, base):
+    """A window gives to an element; one that is none has a norm below 0."""
+    for e in range(V):
+        at, norm = (i * TW + t) * V + e, norms[base + j * V + e]
+        if not ((CHECK_H or CHECK_W) and norm < ACC(0)):
+            share = share_of_norm(size_of(values[at]), norm, ACC(EXPONENT), ACC(1))
+            total[at] = total[at] + shares[base + j * V + e] * share
 
 
 def load_row(kept, base, grad, norms, slabs, s, z, g, oh, low_w):
@@ -48,34 +42,20 @@ def load_row(kept, base, grad, norms, slabs, s, z, g, oh, low_w):
     load_given(kept[0], base, grad, slabs[0] + oh * s.h, s.w, is_row(g, oh), g, low_w)
 
 
-def powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, r):
+def powers_row(r, total, kept, grad, norms, slabs, s, z, g, low_h, low_w):
     """One row of windows; `kept` are the thread's own arrays."""
     base = r * LOADED if AHEAD else 0
     if not AHEAD:
         load_row(kept, base, grad, norms, slabs, s, z, g, low_h + r, low_w)
-    add_powers(total, kept[0], kept[1], kept[2], base, r)
+    reach(add_power, r, (total, *kept, base))
 
 
 def powers_slab(total, kept, grad, norms, slabs, s, z, g, low_h, low_w):
-    """All rows of windows, written out."""
+    """All rows of windows."""
     if AHEAD:
         for r in range(ROWS):
             load_row(kept, r * LOADED, grad, norms, slabs, s, z, g, low_h + r, low_w)
-    powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 0)
-    if ROWS > 1:
-        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 1)
-    if ROWS > 2:
-        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 2)
-    if ROWS > 3:
-        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 3)
-    if ROWS > 4:
-        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 4)
-    if ROWS > 5:
-        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 5)
-    if ROWS > 6:
-        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 6)
-    if ROWS > 7:
-        powers_row(total, kept, grad, norms, slabs, s, z, g, low_h, low_w, 7)
+    written_out(powers_row, ROWS, (total, kept, grad, norms, slabs, s, z, g, low_h, low_w))
 
 
 def strip_powers(grad, norms, x, out, g, steps, walk, first, count):

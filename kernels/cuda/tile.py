@@ -17,6 +17,7 @@ from .memory import index, load_vector, number, store_vector
 from .operators import keep_one as keep
 from .operators import kept_one as kept
 from .point import RED, X_CODEC, Y_CODEC
+from .rows import written_out
 from .walk import place as positions
 
 # Bound for each kernel:
@@ -216,7 +217,7 @@ def tile(x, y, g, walk, count):
                 store_row(y, at_y + (oh + r) * g.h.ys + ow * g.w.ys, g, od, oh + r, ow, a0, a1, r)
 
 
-def step(a0, a1, v0, v1, x, slab, g, start_h, start_w, r, fresh, place):
+def step(r, a0, a1, v0, v1, x, slab, g, start_h, start_w, fresh, place):
     """Row r of the tile. Outside the input it is neutral, not left out, and the nearest row is loaded in its place.
 
     So no load waits for a condition of its own row: a thread has six predicates, and loads under more of them wait for
@@ -231,23 +232,5 @@ def step(a0, a1, v0, v1, x, slab, g, start_h, start_w, r, fresh, place):
 
 
 def add_slab(a0, a1, v0, v1, x, slab, g, start_h, start_w, fresh, place):
-    """All rows that a tile needs of one plane of the input.
-
-    The rows, 8 at most, are written out: the compiler would keep a loop, in which each row's loads wait for the row
-    before, and arrays that it cannot keep in registers.
-    """
-    step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 0, fresh, place)
-    if ROWS > 1:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 1, fresh, place)
-    if ROWS > 2:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 2, fresh, place)
-    if ROWS > 3:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 3, fresh, place)
-    if ROWS > 4:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 4, fresh, place)
-    if ROWS > 5:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 5, fresh, place)
-    if ROWS > 6:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 6, fresh, place)
-    if ROWS > 7:
-        step(a0, a1, v0, v1, x, slab, g, start_h, start_w, 7, fresh, place)
+    """All rows that a tile needs of one plane of the input, 8 at most."""
+    written_out(step, ROWS, (a0, a1, v0, v1, x, slab, g, start_h, start_w, fresh, place))
