@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ HUGE, HUGE_SMALL = (3, 70000, 40000), (3, 35000, 20000)  # more than 2**32 eleme
 CHANNELS, CHANNELS_SMALL = (16, 112, 112, 64), (16, 56, 56, 64)
 LAST: tuple[tuple[str, Any], ...] = (("layout", "channels_last"),)
 SHARED = (16, 64, 50, 50)
-FLOATS = ("float16", "float32", "float64")
+FLOATS, SOME = ("float16", "float32", "float64"), ("float16", "float32")
 
 
 class JobCase(NamedTuple):
@@ -161,23 +162,30 @@ def _apart_jobs() -> list[JobCase]:
     kinds: list[dict[str, Any]] = [{"op": "avg"}, {}, {"taken": "uint8"}, {"op": "lp", "p": 2.0}]
     for kind in kinds:
         more = tuple(kind.items())
-        rows += [JobCase("apart_backward", dtype, window=2, options=more) for dtype in (*FLOATS, "bfloat16")]
-        rows += [JobCase("apart_backward", dtype, NHWC, window=2, options=(*more, last)) for dtype in FLOATS]
+        for dtype in ("float32", "float16"):
+            rows += [JobCase("apart_backward", dtype, window=2, options=more)]
+            rows += [JobCase("apart_backward", dtype, NHWC, window=2, options=(*more, last))]
         rows += [JobCase("apart_backward", window=3, options=(*more, ("padding", 1)))]
         rows += [JobCase("apart_backward", "float16", NHWC, window=3, options=(*more, last, ("padding", 1)))]
         rows += [JobCase("apart_backward", shape=NCDHW, window=2, options=(*more, ("spatial", 3)))]
-        rows += [JobCase("apart_backward", dtype, window=7, options=more) for dtype in ("float32", "float16")]
-    kinds = [{"taken": "int64"}, *({"op": "lp", "p": p} for p in (1.0, 3.0, 2.5))]
-    for kind in kinds:
-        more = tuple(kind.items())
-        rows += [JobCase("apart_backward", window=2, options=more)]
-        rows += [JobCase("apart_backward", "float16", NHWC, window=2, options=(*more, last))]
+        rows += [JobCase("apart_backward", window=7, options=more)]
+    for dtype, more in product(("float64", "bfloat16"), ((("op", "avg"),), ())):
+        rows += [JobCase("apart_backward", dtype, window=2, options=more)]
+    rows += [JobCase("apart_backward", "float64", NHWC, window=2, options=(last,))]
+    rows += [JobCase("apart_backward", "float16", window=7)]
+    rows += [JobCase("apart_backward", window=2, options=(("op", "lp"), ("p", p))) for p in (1.0, 3.0, 2.5)]
+    rows += [JobCase("apart_backward", "float64", window=2, options=(("op", "lp"), ("p", 2.0)))]
+    rows += [JobCase("apart_backward", "float16", NHWC, window=2, options=(("op", "lp"), ("p", 2.5), last))]
+    rows += [JobCase("apart_backward", window=2, options=(("taken", "int64"),))]
+    rows += [JobCase("apart_backward", "float16", NHWC, window=2, options=(("taken", "int64"), last))]
     kinds = [{"op": "avg"}, {}, {"taken": "int64"}]
     for kind in kinds:
         more = (("whole", True), *kind.items())
-        rows += [JobCase("apart_backward", dtype, options=more) for dtype in FLOATS]
-        rows += [JobCase("apart_backward", dtype, NHWC, options=(*more, last)) for dtype in ("float32", "float16")]
+        rows += [JobCase("apart_backward", dtype, options=more) for dtype in ("float32", "float16")]
+        rows += [JobCase("apart_backward", shape=NHWC, options=(*more, last))]
         rows += [JobCase("apart_backward", shape=LARGE_PLANES, options=more)]
+    rows += [JobCase("apart_backward", "float64", options=(("whole", True),))]
+    rows += [JobCase("apart_backward", "float16", NHWC, options=(("whole", True), last))]
     rows += [JobCase("apart_backward", shape=HUGE, window=2, options=(("op", op),)) for op in ("avg", "max")]
     return rows
 
@@ -192,24 +200,24 @@ JOBS: tuple[JobCase, ...] = (
     JobCase("max_backward", small=(16, 64, 55, 55), options=(("taken", "uint8"), ("dilation", 2))),
     JobCase("max_backward", window=17, options=(("taken", "uint16"),)),
     JobCase("max_backward", shape=HUGE, small=HUGE_SMALL, options=(("taken", "uint8"),)),
-    *(JobCase("avg_backward", dtype, options=(("nan", "omit"),)) for dtype in FLOATS),
+    *(JobCase("avg_backward", dtype, options=(("nan", "omit"),)) for dtype in SOME),
     JobCase("avg_backward", options=(("nan", "omit"), ("override", 5))),
     JobCase("avg_backward", shape=HUGE, small=HUGE_SMALL, options=(("nan", "omit"),)),
     JobCase("sum_backward"),
     JobCase("lp_backward", "float16", options=(("p", 2.0),)),
     JobCase("lp_backward"),
     JobCase("lp_backward", window=9),
-    *(JobCase("avg_backward", t, small=LARGE, options=(("stride", 1),)) for t in FLOATS),
-    *(JobCase("max_backward", t, small=LARGE, options=(("stride", 1), ("taken", "uint8"))) for t in FLOATS),
+    *(JobCase("avg_backward", t, small=LARGE, options=(("stride", 1),)) for t in SOME),
+    *(JobCase("max_backward", t, small=LARGE, options=(("stride", 1), ("taken", "uint8"))) for t in SOME),
     JobCase("max_backward", small=LARGE, window=5, options=(("stride", 1), ("taken", "uint8"))),
-    *(JobCase("avg_backward", t, CHANNELS, CHANNELS_SMALL, options=LAST) for t in FLOATS),
-    *(JobCase("max_backward", t, CHANNELS, CHANNELS_SMALL, options=(*LAST, ("taken", "uint8"))) for t in FLOATS),
-    *(JobCase("adaptive_backward", t, small=SHARED, options=(("op", "avg"),)) for t in FLOATS),
+    JobCase("avg_backward", "float32", CHANNELS, CHANNELS_SMALL, options=LAST),
+    *(JobCase("max_backward", t, CHANNELS, CHANNELS_SMALL, options=(*LAST, ("taken", "uint8"))) for t in SOME),
+    *(JobCase("adaptive_backward", t, small=SHARED, options=(("op", "avg"),)) for t in SOME),
     *(JobCase("adaptive_backward", t, small=SHARED, options=(("op", "max"), ("own", True))) for t in FLOATS),
     JobCase("adaptive_backward", small=SHARED, options=(("op", "max"),)),
     JobCase("max_unpool", window=2),
     JobCase("max_unpool_backward", window=2),
-    *(JobCase("fractional_max", dtype, window=2) for dtype in (*FLOATS, "uint8")),
+    *(JobCase("fractional_max", dtype, window=2) for dtype in ("float32", "float64", "uint8")),
     *(JobCase("fractional_max", window=2, options=(("samples", t),)) for t in ("float16", "bfloat16")),
     JobCase("fractional_max", window=2, options=(("kind", WHERE), ("samples", "float64"))),
     JobCase("fractional_max", shape=HUGE, small=HUGE_SMALL, window=2, options=(("kind", WHERE),)),

@@ -215,14 +215,15 @@ def _kept(kernel: Kernel, suffix: str, make: Callable[[], bytes]) -> bytes:
     return data
 
 
+def ptx(kernel: Kernel) -> bytes:
+    """What the linker makes machine code from, from disk where it was compiled before."""
+    return _kept(kernel, "ptx", lambda: compile_ptx(kernel).encode())
+
+
 def cubin(kernel: Kernel, cc: tuple[int, int]) -> bytes:
     """Machine code for a compute capability, from disk where it was compiled before."""
 
-    def build() -> bytes:
-        ptx = _kept(kernel, "ptx", lambda: compile_ptx(kernel).encode())
-        return link(kernel.name, ptx, cc)
-
-    return _kept(kernel, f"sm_{cc[0]}{cc[1]}.cubin", build)
+    return _kept(kernel, f"sm_{cc[0]}{cc[1]}.cubin", lambda: link(kernel.name, ptx(kernel), cc))
 
 
 # -- for the simulator -------------------------------------------------------------------------------------------------
