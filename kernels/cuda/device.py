@@ -21,6 +21,7 @@ class DeviceFunction(CUDADispatcher):
         if args not in self.overloads:
             options = {"debug": False, "lineinfo": False, "fastmath": False, "nvvm_options": {"opt": 3}, "cc": OLDEST}
             compiled = compile_cuda(self.py_func, return_type, args, inline="never", forceinline=True, **options)
+            compiled = compiled._replace(type_annotation=None)  # half of the memory that is held from now on
             self.overloads[args] = compiled
             compiled.target_context.insert_user_function(compiled.entry_point, compiled.fndesc, [compiled.library])
         return self.overloads[args]
