@@ -23,7 +23,9 @@ TIERS = {
     "gpu_only": "needs a GPU",
 }
 
-hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "ci", max_examples=64, derandomize=True, deadline=None, database=None, print_blob=True
+)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("ci")
 

@@ -228,7 +228,7 @@ def test_positions(engines, dtype, positions):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_indices_of_adaptive_windows(engines, dtype):
     rng = np.random.default_rng(19)
-    for trial in range(60):
+    for trial in range(trials_of(dtype) // 4):
         axes, last = 1 + trial % 3, bool(rng.random() < 0.4)
         lengths = tuple(int(n) for n in rng.integers(3, 24, axes))
         shape = (2, *lengths, int(rng.integers(1, 20))) if last else (2, 3, *lengths)

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import gpupool
+import gpupool.backends
 import gpupool.kernels
 from gpupool.operators import public_names
 
@@ -221,6 +223,12 @@ def test_functions_are_documented(module):
         if not f.name.startswith("_") and f.col_offset == 0 and not ast.get_docstring(f)
     ]
     assert undocumented == []
+
+
+def test_the_map_of_backends_is_complete():
+    """It names each module, and nothing else."""
+    named = set(re.findall(r"`(\w+)`", gpupool.backends.__doc__))
+    assert named == {path.stem for path in Path(gpupool.backends.__file__).parent.glob("*.py")} - {"__init__"}
 
 
 def test_the_public_names():
