@@ -132,7 +132,7 @@ def divides(stage: Stage) -> bool:
     return stage.engine is gather.gather_powers or (bound.get("AVERAGES", False) and not bound["UNIFORM"])
 
 
-def rearranged(g: Geometry, places: tuple[Place, ...]) -> tuple[Geometry, tuple[Place, ...]]:
+def with_rows(g: Geometry, places: tuple[Place, ...]) -> tuple[Geometry, tuple[Place, ...]]:
     """The same with many rows in any case: where a plane has one, the larger batch axis provides them."""
     if (g.h.n, g.h.k, g.h.out) != (1, 1, 1):
         return g, places
@@ -148,7 +148,7 @@ def sliding_strip(stage: Stage, grid: Grid, places: tuple[Place, ...]) -> Fitted
     """Strips under constant windows."""
     g = grid.geometry
     if not dict(stage.constants).get("FLAT"):  # flat positions count through the axes as they are
-        g, places = rearranged(g, places)
+        g, places = with_rows(g, places)
     channels = channels_of(places, g.inner.n)
     across = row_elements(g.w, places[-1], channels)
     down = row_count(g.h, across * channels, strips_of(g, across, channels))
