@@ -22,7 +22,7 @@ from .operators import kept_one as kept
 from .rows import written_out
 from .walk import place
 
-RED = X_CODEC = Y_CODEC = None  # bound to the operator, and to the codecs of the gradient and of x and the result
+RED = Y_CODEC = None  # bound to the operator, and to the codec of x and the result
 ACC: Any = None  # bound to the type in which gradients are added
 EXPONENT: Any = 1.0  # bound: p - 1 of an Lp norm
 OUT: Any = None  # bound to the NumPy type of the stored elements

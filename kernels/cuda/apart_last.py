@@ -28,7 +28,7 @@ CODE: Any = None  # bound to the NumPy type in which positions are compared
 ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
 KD = KH = KW = SD = SH = SW = 1  # bound: taps of a window, and the lengths of its cell
 VECTOR = LOADED = GIVEN = GIVEN_WHERE = 1  # bound: channels of a thread, and how many each array has at once
-CHECK = CHECK_W = FLAT = False  # bound: whether cells may leave the array, or have no window; as in `apart`
+CHECK_W = FLAT = False  # bound: whether cells may leave the array sideways, or have no window there; as in `apart`
 WRITTEN_OUT = 8  # taps without a loop, in which each tap's loads would wait for the tap before
 
 

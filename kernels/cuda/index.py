@@ -45,7 +45,7 @@ class Index(types.Type):
         return Conversion.unsafe if isinstance(other, types.Integer) else None
 
 
-index32, index64 = Index(32), Index(64)
+index32 = Index(32)
 
 
 def common(a, b):

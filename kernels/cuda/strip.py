@@ -24,7 +24,7 @@ ACC: Any = None  # bound to the type in which gradients are added
 AVERAGES, UNIFORM = False, 0  # bound: whether there is a divisor, and the one that all windows have, if they do
 WINDOW_D = (0, 0, 0)  # bound: along the depth, taps, steps and the windows that an element is in at most
 DEEP = False  # bound: whether windows along the depth are more than the elements themselves
-KD = KH = KW = SH = SW = TH = TW = V = ROWS = COLUMNS = TILE = LOADED = KEPT = 1
+KH = KW = SH = SW = TH = TW = V = ROWS = COLUMNS = TILE = LOADED = KEPT = 1
 AHEAD = False  # bound: whether all rows' windows, KEPT ones, are loaded before anything is calculated
 REACH = 1  # bound: the windows along a row that an element is in at most
 LOW_H = LOW_W = SHIFT_H = SHIFT_W = PHASE_W = 0

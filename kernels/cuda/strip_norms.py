@@ -18,8 +18,8 @@ EXPONENT: Any = 1.0  # bound: p - 1
 OUT: Any = None
 WINDOW_D = (0, 0, 0)
 AHEAD = DEEP = CHECK_H = CHECK_W = False
-KH = SH = SW = TH = TW = V = ROWS = TILE = LOADED = KEPT = REACH = 1
-LOW_H = LOW_W = SHIFT_H = SHIFT_W = PHASE_W = 0
+SH = SW = TH = TW = V = ROWS = TILE = LOADED = KEPT = 1
+LOW_H = LOW_W = 0
 
 
 def size_of(value):
