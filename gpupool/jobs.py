@@ -77,6 +77,15 @@ def check_operand(job: Job, at: int, operand: Operand, shape: tuple[int, ...], d
         fail(job.request, TypeError(f"{name} must have dtype {dtype}, got {operand.dtype}"))
 
 
+def gone_axes(plan: JobPlan) -> tuple[int, ...]:
+    """The axes that the pooling's result lacks."""
+    request = plan.request
+    if request.keepdims:
+        return ()
+    end = len(plan.forward.shape) - (request.data_format == "channels_last")
+    return tuple(range(end - (request.spatial or 0), end))
+
+
 def check_out(plan: JobPlan, out: Any, kind: Any) -> None:
     """`out`: type, shape and dtype as they must be."""
     if not isinstance(out, kind) or isinstance(out, np.ma.MaskedArray):

@@ -105,6 +105,16 @@ def check_elements(request: Request, out: Any, readonly: bool) -> None:
         fail(request, ValueError(f"out must not repeat elements, got strides {out.strides} for shape {out.shape}"))
 
 
+def arrays_overlap(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether two arrays have a byte in common: exact within a bounded effort, cautious beyond."""
+    if not np.may_share_memory(x, y):
+        return False
+    try:
+        return np.shares_memory(x, y, max_work=100_000)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
+
+
 def check_outs(plan: Plan, out: Any, kind: Any) -> tuple[Any, ...]:
     """`out` as a tuple: one array, or the pair (values, indices); type, shape and dtype as they must be."""
     request = plan.request

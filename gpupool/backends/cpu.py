@@ -13,7 +13,7 @@ from gpupool.geometry import Layout, contiguous_strides, lowest, make_layout, ou
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.enter import Entry, enter
 from gpupool.kernels.cpu.user import register
-from gpupool.plan import Plan, check_elements, check_outs, choose, make_plan
+from gpupool.plan import Plan, arrays_overlap, check_elements, check_outs, choose, make_plan
 from gpupool.reducer import compiling
 from gpupool.request import Request, fail
 from gpupool.threads import run_pieces
@@ -170,7 +170,7 @@ def _run_into(x: np.ndarray, request: Request, out: Any) -> Any:
     outs = check_outs(plan, out, np.ndarray)
     for y in outs:
         check_memory(request, {"x": x}, y)
-    if request.indices and overlap(*outs):
+    if request.indices and arrays_overlap(*outs):
         fail(request, ValueError("out must be two arrays that do not overlap in memory"))
     y = outs[0]
     steps = [tuple(s // o.itemsize for s in o.strides) for o in outs]
@@ -208,18 +208,8 @@ def check_memory(request: Request, arrays: dict[str, np.ndarray], out: np.ndarra
     """`out` must be writeable, each of its elements must exist once, and none may belong to an array that is read."""
     check_elements(request, out, not out.flags.writeable)
     for name, array in arrays.items():
-        if overlap(array, out):
+        if arrays_overlap(array, out):
             fail(request, ValueError(f"out must not overlap {name} in memory"))
-
-
-def overlap(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether two arrays have a byte in common: exact within a bounded effort, cautious beyond."""
-    if not np.may_share_memory(x, y):
-        return False
-    try:
-        return np.shares_memory(x, y, max_work=100_000)  # type: ignore[arg-type]
-    except np.exceptions.TooHardError:
-        return True
 
 
 def _loadable(x: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpupool.axes import PooledAxis
 from gpupool.geometry import NO_AXIS, NO_BATCH, make_axis, memory_order
-from gpupool.jobs import JobPlan
+from gpupool.jobs import JobPlan, gone_axes
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.frame import FRAME, Frame, fill_adaptive_tables, fill_fractional_tables, fill_tables
 from gpupool.kernels.window import Batch, Fractional, Geometry, Sliding
@@ -52,15 +52,6 @@ def make_form(plan: JobPlan, strides: tuple[int, ...]) -> Form:
     x = (math.prod(n[0]), *ones, *(a.n for a in forward.pooled), math.prod(n[1]))
     y = (math.prod(n[0]), *ones, *(a.out for a in forward.pooled), math.prod(n[1]))
     return Form((*outer, *pooled, *inner), x, y)
-
-
-def gone_axes(plan: JobPlan) -> tuple[int, ...]:
-    """The axes that the pooling's result lacks."""
-    request = plan.request
-    if request.keepdims:
-        return ()
-    end = len(plan.forward.shape) - (request.data_format == "channels_last")
-    return tuple(range(end - (request.spatial or 0), end))
 
 
 def dense(array: np.ndarray, order: tuple[int, ...], gone: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from gpupool.jobs import Job, Operand, check_out
+from gpupool.jobs import Job, Operand, check_out, gone_axes
 from gpupool.request import fail
 
 from . import cpu_fractional, cpu_gradients, cpu_known, cpu_offsets, cpu_powers
 from .cpu import check_memory
-from .cpu_frame import Runners, dense, gone_axes, make_form, make_frame, new_result
+from .cpu_frame import Runners, dense, make_form, make_frame, new_result
 
 ENGINES = cpu_gradients.ENGINES | cpu_fractional.ENGINES | cpu_offsets.ENGINES | cpu_known.ENGINES | cpu_powers.ENGINES
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped

@@ -31,7 +31,7 @@ from gpupool.backends.cuda_launch import SIMULATED
 from gpupool.dtypes import is_float
 from gpupool.geometry import contiguous_strides, lowest, memory_order, span
 from gpupool.gradients import divisors_request, norms_request, positions_request
-from gpupool.jobs import Job, JobPlan, Operand, check_out
+from gpupool.jobs import Job, JobPlan, Operand, check_out, gone_axes
 from gpupool.request import Request, fail
 
 ENGINES = cuda_gradients.ENGINES | cuda_fractional.ENGINES | cuda_offsets.ENGINES | cuda_known.ENGINES
@@ -59,15 +59,6 @@ class Memory(NamedTuple):
             return 0, 0
         low, item = lowest(self.shape, self.strides), self.dtype.itemsize
         return low * item, (low + span(self.shape, self.strides)) * item
-
-
-def gone_axes(plan: JobPlan) -> tuple[int, ...]:
-    """The axes that the pooling's result lacks."""
-    request = plan.request
-    if request.keepdims:
-        return ()
-    end = len(plan.forward.shape) - (request.data_format == "channels_last")
-    return tuple(range(end - (request.spatial or 0), end))
 
 
 class Call:
