@@ -20,6 +20,30 @@ def ratio_of(a, b):
     return a / b
 
 
+def raised(x, p):
+    """x**p for x >= 0; kernels for CPUs have their own, within 1 ulp of x's type, which vectors can hold."""
+    return x**p
+
+
+def raised_briefly(x, p):
+    """x**p in float64 to 30 bits, where x and the power are 0, infinite, NaN or normal."""
+    return np.float64(x) ** np.float64(p)
+
+
+def root_of(x, p):
+    """x**(1/p) in float64, within an ulp where p > 1."""
+    r = x ** (1.0 / p)
+    if p > 1.0 and r > 0.0 and x < 1e300:
+        # 1 / p is rounded, which costs log(x) / 2 ulp: one step of Newton's takes that back.
+        r = r * (1.0 - (r**p / x - 1.0) / p)
+    return r
+
+
+def root_growth(u, p):
+    """(1 + u)**(1/p) - 1 for u from 0 to 1 and p > 1; kernels for CPUs have their own."""
+    return (1.0 + u) ** (1.0 / p) - 1.0
+
+
 def size32(red, v, at):
     """Seed: |v| in float32."""
     return abs(np.float32(v))
@@ -213,26 +237,105 @@ class NormAny(NamedTuple):
 
     p: float
 
+    dear = True
     accumulator = staticmethod(adding.in_float64)
     neutral = staticmethod(adding.zero64)
     combine = staticmethod(adding.add)
 
     @staticmethod
     def seed(red, v, at):
-        return abs(np.float64(v)) ** np.float64(red.p)
+        return raised(abs(np.float64(v)), np.float64(red.p))
 
     @staticmethod
     def finish(red, acc, count):
+        return root_of(acc, np.float64(red.p))
+
+
+def brief_power(red, v, at):
+    """Seed: |v|**p, to the digits of float32 and some more."""
+    return raised_briefly(abs(np.float64(v)), np.float64(red.p))
+
+
+class NormAnyBrief(NamedTuple):
+    """NormAny for results in float32, where fewer digits take less time."""
+
+    p: float
+
+    dear = True
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
+    combine = staticmethod(adding.add)
+
+    seed = staticmethod(brief_power)
+
+    @staticmethod
+    def finish(red, acc, count):
+        return raised_briefly(acc, 1.0 / np.float64(red.p))
+
+
+class Powers3(NamedTuple):
+    """The sum that Norm3 takes the root of."""
+
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
+    seed = staticmethod(cube)
+    combine = staticmethod(adding.add)
+    finish = staticmethod(adding.total)
+
+
+class Powers4(NamedTuple):
+    """The sum that Norm4 takes the root of."""
+
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
+    seed = staticmethod(fourth)
+    combine = staticmethod(adding.add)
+    finish = staticmethod(adding.total)
+
+
+class PowersBrief(NamedTuple):
+    """The sum that NormAnyBrief takes the root of."""
+
+    p: float
+    dear = True
+
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
+    seed = staticmethod(brief_power)
+    combine = staticmethod(adding.add)
+    finish = staticmethod(adding.total)
+
+
+class NormGrown(NamedTuple):
+    """NormAny where powers may leave float64: of two parts' norms the larger grows, by a factor of up to 2**(1/p).
+
+    One number and no branches, so that engines make vectors of it; what it grows by is small, so that a sum's rounding
+    is all that counts.
+    """
+
+    p: float
+    dear = True
+
+    accumulator = staticmethod(adding.in_float64)
+    seed = staticmethod(size64)
+    finish = staticmethod(whole)
+
+    @staticmethod
+    def neutral(loaded):
+        return np.float64(0.0)
+
+    @staticmethod
+    def combine(red, a, b):
         p = np.float64(red.p)
-        r = acc ** (1.0 / p)
-        if p > 1.0 and r > 0.0 and acc < 1e300:
-            # 1 / p is rounded, which costs log(acc) / 2 ulp: one step of Newton's takes that back.
-            r = r * (1.0 - (r**p / acc - 1.0) / p)
-        return r
+        most = a if a > b else b
+        least = b if a > b else a
+        r = most + most * root_growth(raised(least / most, p), p)
+        r = r if (most > 0.0) & (most < np.inf) else most
+        return r if least == least else least
 
 
 class NormScaled(NamedTuple):
-    """NormAny where powers may leave float64: the largest |x|, and the sum of the powers of |x| over it."""
+    """The same for GPUs, whose threads branch: the largest |x|, and the sum of the powers of |x| over it."""
 
     p: float
 
@@ -268,6 +371,14 @@ def in_range(p, dtype):
     return p * REACH.get(dtype.name, 8 * dtype.itemsize) < 1000
 
 
+def in_brief(p, dtype):
+    """Whether powers of elements of this dtype, for results no wider than float32, need no more than 30 bits.
+
+    Below p = 1 / 2 the root makes too much of a power's error.
+    """
+    return dtype.itemsize <= 4 and 0.5 <= p < np.inf and in_range(p, dtype)
+
+
 def norm_reducer(wanted):
     """The row for "lp": the cheapest accumulator that neither overflows nor loses accuracy."""
     (p,) = wanted.options
@@ -278,7 +389,10 @@ def norm_reducer(wanted):
     if p == np.inf:
         return NormMost() if narrow else NormMostWide()
     if p not in (1.0, 2.0):
-        return {3.0: Norm3(), 4.0: Norm4()}.get(p, NormAny(p)) if in_range(p, dtype) else NormScaled(p)
+        if not in_range(p, dtype):
+            return NormGrown(p) if wanted.wide else NormScaled(p)
+        brief = narrow and wanted.wide and in_brief(p, dtype)
+        return {3.0: Norm3(), 4.0: Norm4()}.get(p, NormAnyBrief(p) if brief else NormAny(p))
     one = p == 1.0
     if dtype.kind in "biu":
         # Integers whose sum float32 holds exactly.
@@ -293,3 +407,9 @@ def norm_reducer(wanted):
     if wanted.wide:
         return Norm1Wide() if one else Norm2Wide()
     return Norm1Compensated() if one else Norm2Compensated()
+
+
+def powers_reducer(wanted):
+    """The row for the sum of powers of elements for which they are brief (see `in_brief`)."""
+    (p,) = wanted.options
+    return {3.0: Powers3(), 4.0: Powers4()}.get(p, PowersBrief(p))
