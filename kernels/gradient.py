@@ -6,7 +6,8 @@ element, so the same call gives the same bits on every run.
 
 from __future__ import annotations
 
-from .norms import raised, ratio_of
+from .any_norm import raised
+from .norms import ratio_of
 from .window import Adaptive, Fractional, extent, fractional_slack
 
 

@@ -64,11 +64,8 @@ TILES = [
 ]
 
 
-@pytest.mark.parametrize("window", WINDOWS + TILES, ids=str)
-@pytest.mark.parametrize("p", [1, 2, 3, 4, 10, 2.5, 0.5])
-@pytest.mark.parametrize("dtype", TOLERANCE)
-def test_both_engines_agree(monkeypatch, taken, dtype, p, window):
-    """All at once and element by element, with zeros, whole windows of them, NaN and infinities."""
+def check_engines(monkeypatch, dtype, p, window):
+    """The engine that a call gets and element by element, with zeros, whole windows of them, NaN and infinities."""
     suffix, shape, arguments = window
     rng = np.random.default_rng(7)
     forward, backward = getattr(gp, f"lp_pool{suffix}"), getattr(gp, f"lp_pool{suffix}_backward")
@@ -84,8 +81,26 @@ def test_both_engines_agree(monkeypatch, taken, dtype, p, window):
         want = gathered(monkeypatch, lambda: backward(grad, x, p, **arguments)).astype(np.float64)  # noqa: B023
         largest = np.abs(want[np.isfinite(want)]).max()  # shares of both signs cancel
         np.testing.assert_allclose(got, want, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * largest)
-    if window in WINDOWS:
-        assert (taken[0] == "gather") == (dtype == "float64" and p not in (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("p", [1, 2, 3, 4, 10, 2.5, 0.5])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_both_engines_agree(monkeypatch, taken, dtype, p, window):
+    """In parts and element by element."""
+    check_engines(monkeypatch, dtype, p, window)
+    assert (taken[0] == "gather") == (dtype == "float64" and p not in (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize("window", TILES, ids=str)
+@pytest.mark.parametrize(("dtype", "p"), [("float32", 3), ("float32", 4), ("float32", 2.5), ("bfloat16", 0.5)])
+def test_windows_apart(monkeypatch, dtype, p, window):
+    """In one pass from x alone, and element by element."""
+    calls, engine = [], cpu_powers.brief_in_tiles
+    monkeypatch.setattr(cpu_powers, "brief_in_tiles", lambda *a: calls.append(a) or engine(*a))
+    monkeypatch.setattr(cpu_many, "_calls", {})
+    check_engines(monkeypatch, dtype, p, window)
+    assert calls
 
 
 @pytest.mark.parametrize("p", [1, 2, 3, 4, 10, 2.5, 0.5])

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..any_norm import raised_briefly
 from ..gradient import power, share_of_norm
-from ..norms import raised_briefly
 from ..point import decode, encode
 from .frame import Frame
 from .jit import called, fetch, kernel, pointer, put, unpacked

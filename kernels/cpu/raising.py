@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload, register_jitable
 
-from .. import norms
+from .. import any_norm
 
 LEAST = 2.0**-1022  # the least normal number
 ROUND = 3.0 * 2.0**51  # plus a small number, this is a whole one, in the last bits of its representation
@@ -223,23 +223,23 @@ def growth_in_full(u, p):
     return r * exponential_series(r)
 
 
-@overload(norms.raised, jit_options=PASTED)
+@overload(any_norm.raised, jit_options=PASTED)
 def _raised(x, p):
     if isinstance(x, types.Float) and x.bitwidth == 32:
         return lambda x, p: np.float32(power_in_full(np.float64(x), np.float64(p), 0.0))
     return lambda x, p: power_in_full(np.float64(x), np.float64(p), 0.0)
 
 
-@overload(norms.raised_briefly, jit_options=PASTED)
+@overload(any_norm.raised_briefly, jit_options=PASTED)
 def _raised_briefly(x, p):
     return lambda x, p: power_in_brief(np.float64(x), np.float64(p))
 
 
-@overload(norms.root_of, jit_options=PASTED)
+@overload(any_norm.root_of, jit_options=PASTED)
 def _root_of(x, p):
     return lambda x, p: root_in_full(x, np.float64(p))
 
 
-@overload(norms.root_growth, jit_options=PASTED)
+@overload(any_norm.root_growth, jit_options=PASTED)
 def _root_growth(u, p):
     return lambda u, p: growth_in_full(u, np.float64(p))

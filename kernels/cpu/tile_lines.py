@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..any_norm import raised_briefly
 from ..gradient import share_of_norm
-from ..norms import raised_briefly
 from ..point import combine, decode, encode, seed
 from .jit import called, fetch, pointer, put, put0, put1, put2, put3
 from .memory import AHEAD, ask, full_width
