@@ -128,9 +128,9 @@ def power_tiles(shape, g_type, x_type, acc_type, codecs, exponent):
     return give
 
 
-@pasted
+@called
 def power_of_size(size, p):
-    """size ** p of float64, brief."""
+    """size ** p of float64, brief. A call, of which two are made one: pasted, 2x2 windows take 1.15 times as long."""
     if p == 3.0:
         return size * size * size
     if p == 4.0:
