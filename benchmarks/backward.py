@@ -1,7 +1,8 @@
 """Gradients on the CPU beside PyTorch's: `python -m benchmarks.backward`.
 
-PyTorch's backward of a maximum starts from the indices that its forward saved, ours from x; so both the backward alone
-and forward and backward together are timed, and the gradients compared.
+The peer is PyTorch's backward alone, of a graph that is there. A maximum's starts from the indices that its forward
+saved, ours from x, from such indices, or from offsets, which take an eighth of their memory, as the case says. Forward
+and backward together are timed, too, and a copy of as many bytes; each gradient is held against PyTorch's.
 """
 
 from __future__ import annotations
@@ -10,198 +11,268 @@ import argparse
 import json
 import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks import machine
-from benchmarks.timing import (
-    Contender,
-    available_threads,
-    buffer_sets,
-    last_level_cache_bytes,
-    measure_cpu,
-    random_array,
-    touched,
-)
+from benchmarks import machine, timing
+from benchmarks.backward_cases import CASES, SMOKE, Case, torch_operator
+from benchmarks.cpu_rows import reason
+from benchmarks.peers import copy_cpu
+from benchmarks.report import Row, closing_text, geometric_mean, summary
+from benchmarks.run import QUIET
+from benchmarks.timing import Contender, random_array, touched
 
-SECONDS = 1.0  # per round at most, on average: slow calls get fewer rounds
 LARGEST_CACHE = 64 << 20  # that buffers are to exceed: a virtual machine shows a whole host's
+CLOSE = 1e-5  # of the largest gradient
 
 
-class Case(NamedTuple):
-    """One gradient: the function, the shape (N, C, *spatial), and gpupool's arguments."""
+@dataclass
+class GradientRow(Row):
+    """A row whose peer is PyTorch's backward; forward and backward together, and how far the gradients are apart."""
 
-    op: str
-    shape: tuple[int, ...]
-    arguments: tuple[int, ...] = ()  # kernel_size, stride, padding; norm_type, kernel_size, stride; or output_size
-
-    @property
-    def id(self) -> str:
-        """A name that says everything."""
-        letters = "pks" if self.op.startswith("lp") else "o" if self.op.startswith("adaptive") else "ksp"
-        words = "".join(f"{k}{v}" for k, v in zip(letters, self.arguments, strict=False)) or "all"
-        return f"{self.op}_backward-{words}-{'x'.join(map(str, self.shape))}"
+    both_us: dict[str, float] = field(default_factory=dict)
+    difference: float | None = None  # of the largest gradient
 
 
-BIG = (16, 64, 112, 112)
-CASES = [
-    Case("max_pool2d", BIG, (2, 2, 0)),
-    Case("max_pool2d", BIG, (3, 2, 1)),
-    Case("max_pool2d", BIG, (3, 1, 1)),
-    Case("avg_pool2d", BIG, (2, 2, 0)),
-    Case("avg_pool2d", BIG, (3, 1, 1)),
-    Case("avg_pool2d", BIG, (3, 2, 1)),
-    Case("avg_pool2d", BIG, (7, 7, 0)),
-    Case("adaptive_avg_pool2d", BIG, (50,)),
-    Case("adaptive_max_pool2d", BIG, (50,)),
-    Case("adaptive_avg_pool2d", BIG, (1,)),
-    Case("max_pool2d", (16, 256, 20, 20), (5, 1, 2)),
-    Case("min_pool2d", BIG, (3, 2, 1)),
-    Case("sum_pool2d", BIG, (3, 2, 1)),
-    Case("lp_pool2d", BIG, (1, 2, 2)),
-    Case("lp_pool2d", BIG, (2, 2, 2)),
-    Case("lp_pool2d", BIG, (2, 3, 2)),
-    Case("lp_pool2d", BIG, (3, 2, 2)),
-    Case("global_avg_pool2d", BIG),
-    Case("global_max_pool2d", BIG),
-    Case("max_unpool2d", (16, 64, 56, 56), (2, 2)),
-    Case("max_pool1d", (64, 128, 8000), (3, 2, 0)),
-    Case("avg_pool1d", (64, 128, 8000), (3, 2, 0)),
-    Case("max_pool3d", (2, 32, 64, 96, 96), (2, 2, 0)),
-    Case("avg_pool3d", (2, 32, 64, 96, 96), (2, 2, 0)),
-]
-TINY = (2, 3, 9, 10)
-SMOKE = [
-    Case("max_pool2d", TINY, (2, 2, 0)),
-    Case("adaptive_avg_pool2d", TINY, (4,)),
-    Case("min_pool2d", TINY, (3, 1, 1)),
-    Case("sum_pool2d", TINY, (3, 1, 1)),
-    Case("lp_pool2d", TINY, (2, 2, 2)),
-    Case("global_max_pool2d", TINY),
-    Case("max_unpool2d", TINY, (2, 2)),
-    Case("max_pool1d", (2, 3, 17), (3, 2, 0)),
-    Case("avg_pool3d", (2, 3, 5, 6, 7), (2, 2, 0)),
-]
+class Data(NamedTuple):
+    """Arrays of one case, as many as make caches cold, in the case's layout."""
+
+    xs: list[np.ndarray]
+    more: list[tuple[np.ndarray, ...]]  # operands of the operator besides x: indices of unpooling, or samples
+    where: list[Any]  # what the gradient starts from besides x: indices, offsets or None
+    ys: list[np.ndarray]
+    grads: list[np.ndarray]
+    outs: list[np.ndarray]
 
 
-class Row(NamedTuple):
-    """Milliseconds of one case, backward alone and forward and backward; and how far the gradients are apart."""
+class Ours(NamedTuple):
+    """gpupool's two functions of a case, of an index of buffers."""
 
-    case: str
-    ours: float
-    ours_both: float
-    torch: float
-    torch_both: float
-    largest_difference: float
+    forward: Callable[[int], Any]
+    backward: Callable[[int], Any]
 
 
-def torch_operator(torch: Any, case: Case) -> Callable[..., Any]:
-    """PyTorch's operator, of a tensor and perhaps indices: minima and sums as its users write them."""
-    nn, (kind, _, rest) = torch.nn.functional, case.op.partition("_")
-    a, axes = case.arguments, tuple(range(2, len(case.shape)))
-    if kind == "min":
-        return lambda x: -getattr(nn, f"max_{rest}")(-x, *a)
-    if kind == "sum":
-        return lambda x: getattr(nn, f"avg_{rest}")(x, *a, divisor_override=1)
-    if kind == "global":
-        return lambda x: (torch.mean if "avg" in rest else torch.amax)(x, axes, keepdim=True)
-    public = getattr(nn, case.op)
-    return lambda x, *indices: public(x, *indices, *a)
-
-
-def inputs_of(case: Case, sets: int) -> tuple[list[np.ndarray], list[tuple[np.ndarray, ...]]]:
-    """Arrays of the case's shape, and what the operator takes besides: indices, of unpooling."""
-    rng = np.random.default_rng(0)
-    xs = [random_array(rng, case.shape, "float32") for _ in range(sets)]
-    if "unpool" not in case.op:
-        return xs, [()] * sets
+def functions(case: Case) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Forward and backward, of arrays and further operands, and of what they are told by name."""
     import gpupool
 
-    (k, s), pool = case.arguments, getattr(gpupool, case.op.replace("un", ""))
-    shape = case.shape[:2] + tuple(n * s for n in case.shape[2:])
-    pairs = [pool(random_array(rng, shape, "float32"), k, s, return_indices=True) for _ in xs]
-    return [pair[0] for pair in pairs], [(pair[1],) for pair in pairs]
+    forward, backward = getattr(gpupool, case.op), getattr(gpupool, f"{case.op}_backward")
+    a, samples = case.arguments, case.kind == "fractional"
+    layout = {"data_format": case.layout}
+
+    def run_forward(x: Any, *more: Any, **named: Any) -> Any:
+        named |= {"_random_samples": more[0]} if samples else {}
+        return forward(x, *(() if samples else more), *a, **layout, **named)
+
+    def run_backward(g: Any, x: Any, *more: Any, **named: Any) -> Any:
+        named |= {"_random_samples": more[0]} if samples else {}
+        return backward(g, x, *(() if samples else more), *a, **layout, **named)
+
+    return run_forward, run_backward
 
 
-def measure(case: Case, threads: int, rounds: int) -> Row:
-    """One case, both libraries on the same memory; the results are held against each other."""
+def operands(case: Case, rng: np.random.Generator, sets: int) -> tuple[list[Any], list[tuple[np.ndarray, ...]]]:
+    """x, and what the operator takes besides."""
+    xs = [random_array(rng, case.in_layout(case.shape), "float32") for _ in range(sets)]
+    if case.kind == "lp":  # PyTorch takes powers of x, we of |x|
+        return [abs(x) for x in xs], [()] * sets
+    if case.kind == "fractional":
+        return xs, [(rng.random((*case.shape[:2], len(case.shape) - 2), np.float32),) for _ in xs]
+    if not case.unpools:
+        return xs, [()] * sets
+    s = case.arguments[1]
+    shape = case.shape[:2] + tuple(int(n * s) for n in case.shape[2:])
+    whole = case._replace(op=case.op.replace("un", ""), shape=shape)
+    pool = functions(whole)[0]
+    pairs = [pool(random_array(rng, case.in_layout(whole.shape), "float32"), return_indices=True) for _ in xs]
+    return [y for y, _ in pairs], [(where,) for _, where in pairs]
+
+
+def data_of(case: Case, sets: int) -> Data:
+    """Everything that is prepared outside of the timed region."""
+    rng = np.random.default_rng(0)
+    xs, more = operands(case, rng, sets)
+    forward = functions(case)[0]
+    named: dict[str, Any] = {} if case.source == "x" else {
+        "return_indices": True if case.source == "indices" else "offsets"
+    }  # fmt: skip
+    results = [forward(x, *m, **named) for x, m in zip(xs, more, strict=True)]
+    ys, where = ([r[0] for r in results], [r[1] for r in results]) if named else (results, [None] * sets)
+    grads = [random_array(rng, y.shape, "float32") for y in ys]
+    return Data(xs, more, where, ys, grads, [touched(x.shape, "float32") for x in xs])
+
+
+def ours(case: Case, data: Data) -> Ours:
+    """gpupool, into arrays that are there."""
+    forward, backward = functions(case)
+    found: dict[str, Any] = {}
+    if case.source != "x":
+        found = {"return_indices": True if case.source == "indices" else "offsets"}
+
+    def run_forward(i: int) -> Any:
+        out = (data.ys[i], data.where[i]) if found else data.ys[i]
+        return forward(data.xs[i], *data.more[i], out=out, **found)
+
+    def run_backward(i: int) -> Any:
+        start = {"indices": data.where[i]} if found else {}
+        return backward(data.grads[i], data.xs[i], *data.more[i], out=data.outs[i], **start)
+
+    return Ours(run_forward, run_backward)
+
+
+def theirs(case: Case, data: Data) -> tuple[Callable[[int], Any], Callable[[int], Any]]:
+    """PyTorch's backward alone, and with the forward, on the same memory."""
+    import torch
+
+    last = len(case.shape) - 1
+
+    def view(a: np.ndarray) -> Any:
+        """(N, C, *spatial) of an array in the case's layout: channels last become PyTorch's memory format."""
+        tensor = torch.from_numpy(a)
+        return tensor if case.layout == "channels_first" else tensor.permute(0, last, *range(1, last))
+
+    operator = torch_operator(torch, case)
+    leaves, given = [view(x).requires_grad_() for x in data.xs], [view(g) for g in data.grads]
+    plain = case.kind == "fractional"  # samples have no layout
+    more = [tuple((torch.from_numpy if plain else view)(m) for m in some) for some in data.more]
+    graphs = [operator(leaf, *m) for leaf, m in zip(leaves, more, strict=True)]
+
+    def alone(i: int) -> Any:
+        return torch.autograd.grad(graphs[i], leaves[i], given[i], retain_graph=True)[0]
+
+    def both(i: int) -> Any:
+        return torch.autograd.grad(operator(leaves[i], *more[i]), leaves[i], given[i])[0]
+
+    return alone, both
+
+
+def difference(case: Case, got: np.ndarray, wanted: Any) -> float:
+    """How far two gradients are apart, of the largest one; infinity where one is no number."""
+    if case.layout != "channels_first":
+        got = np.moveaxis(got, -1, 1)
+    apart = np.abs(got.astype(np.float64) - wanted.numpy())
+    largest = float(np.abs(wanted.numpy()).max())
+    return float(apart.max()) / largest if np.isfinite(apart).all() else float("inf")
+
+
+def measure(case: Case, threads: int, rounds: int, seconds: float) -> GradientRow:
+    """One case; whatever goes wrong is in the row's errors."""
     import torch
 
     import gpupool
 
     gpupool.set_num_threads(threads)
     torch.set_num_threads(threads)
-    sets = buffer_sets(8 * prod(case.shape), min(last_level_cache_bytes(), LARGEST_CACHE))
-    xs, more = inputs_of(case, sets)
-    forward, backward = getattr(gpupool, case.op), getattr(gpupool, f"{case.op}_backward")
-    a, operator, rng = case.arguments, torch_operator(torch, case), np.random.default_rng(1)
-    ys = [forward(x, *extra, *a) for x, extra in zip(xs, more, strict=True)]
-    grads, outs = [random_array(rng, y.shape, "float32") for y in ys], [touched(x.shape, "float32") for x in xs]
-    leaves, given = [torch.from_numpy(x).requires_grad_() for x in xs], [torch.from_numpy(g) for g in grads]
-    with_it = [tuple(map(torch.from_numpy, extra)) for extra in more]
-    graphs = [operator(leaf, *extra) for leaf, extra in zip(leaves, with_it, strict=True)]
-
-    def ours(i: int) -> Any:
-        return backward(grads[i], xs[i], *more[i], *a, out=outs[i])
-
-    def ours_both(i: int) -> Any:
-        forward(xs[i], *more[i], *a, out=ys[i])
-        return ours(i)
-
-    def theirs(i: int) -> Any:
-        return torch.autograd.grad(graphs[i], leaves[i], given[i], retain_graph=True)[0]
-
-    def theirs_both(i: int) -> Any:
-        return torch.autograd.grad(operator(leaves[i], *with_it[i]), leaves[i], given[i])[0]
-
-    difference = float(np.abs(ours_both(0) - theirs(0).numpy()).max())
-    calls = {"ours": ours, "ours_both": ours_both, "torch": theirs, "torch_both": theirs_both}
-    contenders = [Contender(name, call) for name, call in calls.items()]
-    measure_cpu(contenders, sets, rounds, SECONDS * rounds)
-    return Row._make((case.id, *(round(c.seconds * 1e3, 4) for c in contenders), difference))
+    elements = prod(case.shape)
+    sets = timing.buffer_sets(8 * elements, min(timing.last_level_cache_bytes(), LARGEST_CACHE))
+    row = GradientRow(case.id, "float32", case.layout, 0, buffers=sets)
+    try:
+        data = data_of(case, sets)
+        row.bytes = case.moved(data.ys[0].size)
+        mine, (alone, both) = ours(case, data), theirs(case, data)
+        mine.forward(0)
+        row.difference = difference(case, mine.backward(0), alone(0))
+        if not row.difference <= CLOSE:
+            row.errors.append(f"differs from PyTorch's gradient by {row.difference:.1e} of the largest")
+            return row
+        calls = {
+            "gpupool": mine.backward, "torch": alone,
+            "gpupool_both": lambda i: (mine.forward(i), mine.backward(i)), "torch_both": both,
+        }  # fmt: skip
+        contenders = [Contender(name, call) for name, call in calls.items()]
+        contenders.append(copy_cpu(row.bytes, sets, threads))
+        timing.measure_cpu(contenders, sets, rounds, seconds)
+    except Exception as error:  # one broken row must not cost the others
+        row.errors.append(reason(error))
+        return row
+    row.take(contenders)
+    row.both_us = {name: row.peers.pop(f"{name}_both") for name in ("gpupool", "torch")}
+    return row
 
 
-def line(row: Row) -> str:
-    """A row of the printed table."""
-    figures = (row.ours, row.ours_both, row.torch, row.torch_both)
-    ratios = f"{row.torch / row.ours:8.2f}x {row.torch_both / row.ours_both:8.2f}x"
-    return f"{row.case:54}" + "".join(f"{v:10.2f}" for v in figures) + " " + ratios
+def line(row: GradientRow) -> str:
+    """A row of the printed table, in ms."""
+    if row.errors or row.gpupool_us is None or row.to_copy is None:
+        return f"{row.case:76}  ERROR {' '.join(row.errors)}"
+    figures = (row.gpupool_us, row.peers["torch"], *row.both_us.values(), row.copy_us or 0.0)
+    ratios = (row.to_peer or 0.0, row.both_us["torch"] / row.both_us["gpupool"], row.to_copy)
+    return f"{row.case:76}" + "".join(f"{v / 1e3:10.2f}" for v in figures) + "".join(f"{r:10.2f}" for r in ratios)
+
+
+def both_ratio(rows: list[GradientRow]) -> float | None:
+    """The geometric mean of PyTorch's forward and backward to ours."""
+    return geometric_mean([row.both_us["torch"] / row.both_us["gpupool"] for row in rows if row.both_us])
+
+
+def write(path: Path, head: dict[str, Any], rows: list[GradientRow], late: list[str]) -> None:
+    """The results as `benchmarks.run` writes them, so that `benchmarks.plot` draws them."""
+    means = summary(list(rows)) | {"geomean_forward_and_backward": both_ratio(rows)}
+    data = head | {"summary": means, "not_run": late, "rows": [asdict(row) for row in rows]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data, indent=1) + "\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog="python -m benchmarks.backward", description=__doc__)
+    p.add_argument("--cases", default="", metavar="SUBSTR", help="only cases whose name contains this")
+    p.add_argument("--threads", type=int, default=timing.available_threads(), metavar="N", help="for both")
+    p.add_argument("--rounds", type=int, default=9, metavar="N", help="samples, of which the median counts")
+    p.add_argument("--case-seconds", type=float, default=1.5, metavar="S", help="timed part per case")
+    p.add_argument("--seconds", type=float, default=460.0, metavar="S", help="start no further case after this long")
+    p.add_argument("--smoke", action="store_true", help="tiny cases: does the tool work?")
+    p.add_argument("--json", type=Path, metavar="PATH", help="write the results here")
+    return p
+
+
+def run_rows(cases: list[Case], args: argparse.Namespace) -> tuple[list[GradientRow], list[str]]:
+    """Measure and print the cases until the time is up; the names of those that are left."""
+    rows: list[GradientRow] = []
+    start = time.monotonic()
+    for index, case in enumerate(cases):
+        if time.monotonic() - start >= args.seconds:
+            return rows, [late.id for late in cases[index:]]
+        rows.append(measure(case, args.threads, args.rounds, args.case_seconds))
+        print(line(rows[-1]), flush=True)
+    return rows, []
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the cases: 0, or 1 if a gradient differs from PyTorch's, 2 if there is no PyTorch."""
+    """Run the cases: 0, or 1 if a gradient differs from PyTorch's, 2 if there is nothing to run or no PyTorch."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    p = argparse.ArgumentParser(prog="python -m benchmarks.backward", description=__doc__)
-    p.add_argument("--threads", type=int, default=available_threads(), metavar="N", help="for both")
-    p.add_argument("--rounds", type=int, default=7, metavar="N", help="samples, of which the median counts")
-    p.add_argument("--smoke", action="store_true", help="tiny cases: does the tool work?")
-    p.add_argument("--json", type=Path, metavar="PATH", help="write the results here")
-    args = p.parse_args(arguments)
+    args = parser().parse_args(arguments)
+    cases = [case for case in (SMOKE if args.smoke else CASES) if args.cases in case.id]
     try:
         import torch
     except ModuleNotFoundError:
         print('benchmarks.backward: torch is not installed: pip install ".[bench]"', file=sys.stderr)
         return 2
-    head = machine.description(shlex.join(["python", "-m", "benchmarks.backward", *arguments]))
-    print(f"{machine.cpu_model()}, {args.threads} threads, load {machine.load_average()}, PyTorch {torch.__version__}")
-    titles = ("gpupool ms", "fwd+bwd", "torch ms", "fwd+bwd", "backward", "fwd+bwd")
-    print(f"{'case':54}" + "".join(f"{t:>10}" for t in titles))
-    rows = []
-    for case in SMOKE if args.smoke else CASES:
-        rows.append(measure(case, args.threads, args.rounds))
-        print(line(rows[-1]), flush=True)
+    if not cases:
+        print(f"benchmarks.backward: no case contains {args.cases!r}", file=sys.stderr)
+        return 2
+    head = {"device": machine.cpu_model(), "threads": args.threads}
+    head |= machine.description(shlex.join(["python", "-m", "benchmarks.backward", *arguments]))
+    others = machine.OthersShare()
+    print(f"{head['device']}, {args.threads} threads, load {machine.load_average()}, PyTorch {torch.__version__}")
+    titles = ("gpupool ms", "torch", "both", "torch's", "copy", "x torch", "x both", "x copy")
+    print(f"{'case':76}" + "".join(f"{t:>10}" for t in titles))
+    rows, late = run_rows(cases, args)
+    head["cpu_used_by_others"] = others()
+    print(closing_text(list(rows), late))
+    if any(row.both_us for row in rows):
+        print(f"geometric mean of forward and backward: {both_ratio(rows):.2f} times PyTorch's")
+    if (head["cpu_used_by_others"] or 0) > QUIET:
+        print(f"NOISY: other processes used {head['cpu_used_by_others']:.0%} of this machine's CPU time meanwhile")
     if args.json is not None:
-        args.json.write_text(
-            json.dumps(head | {"threads": args.threads, "rows": [r._asdict() for r in rows]}, indent=1)
-        )
-    wrong = [row.case for row in rows if row.largest_difference > 1e-5]
-    if wrong:
-        print(f"benchmarks.backward: gradients differ from PyTorch's: {', '.join(wrong)}", file=sys.stderr)
-    return 1 if wrong else 0
+        write(args.json, head, rows, late)
+        print(f"wrote {args.json}")
+    return 1 if any(row.errors for row in rows) else 0
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def run_case(case: Case, settings: Settings) -> Row:
     if ulp is not None:
         row.ulp["gpupool"] = round(ulp, 3)
     contenders += _peers(row, case, xs, planes, ours, settings)
-    contenders.append(copy_cpu(case, xs, settings.threads))
+    contenders.append(copy_cpu(case.bytes, row.buffers, settings.threads))
     timing.measure_cpu(contenders, row.buffers, settings.rounds, settings.seconds)
     row.take(contenders)
     return row

@@ -19,14 +19,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.backward import CASES, Case, torch_operator
+from benchmarks.backward_cases import GPU_CASES, Case, torch_operator
 from benchmarks.cpu_rows import reason
 from benchmarks.gpu_peers import copies, random_device_array
 from benchmarks.gpu_rows import Gpu, NoGpu
 from benchmarks.gpu_timing import MAX_CALLS, l2_bytes
 from benchmarks.timing import Contender, buffer_sets
 
-READ_AGAIN = ("max", "min", "lp")  # gradients that depend on x
 CLOSE = {"float32": 1e-5, "float16": 4e-3}  # of the largest gradient
 
 
@@ -45,9 +44,8 @@ class Row(NamedTuple):
 
 
 def gpu_cases() -> list[tuple[Case, str]]:
-    """The rows: those of the CPU but unpooling, whose check of the indices waits; halves for the common ones."""
-    cases = [case for case in CASES if "unpool" not in case.op]
-    return [(case, "float32") for case in cases] + [(case, "float16") for case in cases[:6]]
+    """The rows: halves, too, for the common ones. No unpooling, whose check of the indices waits."""
+    return [(case, "float32") for case in GPU_CASES] + [(case, "float16") for case in GPU_CASES[:6]]
 
 
 def out_shape(case: Case) -> tuple[int, ...]:
@@ -58,16 +56,9 @@ def out_shape(case: Case) -> tuple[int, ...]:
     return (*case.shape[:2], *getattr(gpupool, case.op)(x, *case.arguments).shape[2:])
 
 
-def kind_of(case: Case) -> str:
-    """max, avg, ... of a case."""
-    name = case.op.removeprefix("global_").removeprefix("adaptive_")
-    return name.partition("_")[0]
-
-
 def moved(case: Case, dtype: str) -> int:
     """Bytes that any implementation must move, starting from x."""
-    reads = 2 if kind_of(case) in READ_AGAIN else 1
-    return (reads * prod(case.shape) + prod(out_shape(case))) * np.dtype(dtype).itemsize
+    return case.moved(prod(out_shape(case)), np.dtype(dtype).itemsize)
 
 
 def backward_calls(array: Callable[[tuple[int, ...], str], Any]) -> Iterator[Callable[[], Any]]:
@@ -109,7 +100,7 @@ def measure(gpu: Gpu, case: Case, dtype: str, rounds: int) -> Row:
     try:
         with gpu.timer.stream:
             xs = [random_device_array(cupy, case.shape, dtype) for _ in range(sets)]
-            if kind_of(case) == "lp":  # PyTorch takes powers of x, we of |x|
+            if case.kind == "lp":  # PyTorch takes powers of x, we of |x|
                 xs = [abs(x) for x in xs]
             gs = [random_device_array(cupy, out_shape(case), dtype) for _ in range(sets)]
             outs = [cupy.empty(case.shape, dtype) for _ in range(sets)]

@@ -56,10 +56,10 @@ def gpupool_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> list[Cont
     ]
 
 
-def copy_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> Contender:
-    """NumPy copying half of the case's bytes: reads and writes together move as much as the case must."""
-    size = case.bytes // 2
-    pairs = [(np.frombuffer(_filled(size), np.uint8), touched((size,), "uint8")) for _ in xs]
+def copy_cpu(moved: int, sets: int, threads: int) -> Contender:
+    """NumPy copying half of the bytes that a case must move: reads and writes together are as many."""
+    size = moved // 2
+    pairs = [(np.frombuffer(_filled(size), np.uint8), touched((size,), "uint8")) for _ in range(sets)]
     cuts = np.linspace(0, size, threads + 1).astype(int)
     pool = ThreadPoolExecutor(max(1, threads - 1))
 
@@ -76,9 +76,9 @@ def copy_cpu(case: Case, xs: Sequence[np.ndarray], threads: int) -> Contender:
             other.result()
 
     forms: dict[str, Call] = {"serial": serial}
-    if threads > 1 and case.bytes >= SMALL_BYTES:
+    if threads > 1 and moved >= SMALL_BYTES:
         forms["threads"] = threaded
-    name, call = fastest(forms, len(xs))
+    name, call = fastest(forms, sets)
     return Contender("copy", call, note=name)
 
 

@@ -131,6 +131,12 @@ DIVISORS = Operator(
     dtype=True, nan_policy=True,
 )  # fmt: skip
 
+# Of gradients of Lp norms: the sum of powers that a norm is a root of.
+POWERS = Operator(
+    "powers", "the sum of powers of |x|", (), norms.powers_reducer, FLOATING, dtype=True,
+    options=(Option("norm_type", 2.0, norm_type),),
+)  # fmt: skip
+
 
 def public_names() -> tuple[str, ...]:
     """The functions of all operators: every family in one, two and three dimensions."""

@@ -92,3 +92,13 @@ def total_of_pair(red, acc, count):
     """Finish a sum and its error. Past infinity the error is inf - inf: the plain sum is the answer there."""
     s = acc[0] + acc[1]
     return s if s == s else acc[0]
+
+
+def size32(red, v, at):
+    """Seed: |v| in float32."""
+    return abs(np.float32(v))
+
+
+def size64(red, v, at):
+    """Seed: |v| in float64; converted first, the least integer has no absolute value."""
+    return abs(np.float64(v))

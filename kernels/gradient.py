@@ -6,6 +6,7 @@ element, so the same call gives the same bits on every run.
 
 from __future__ import annotations
 
+from .any_norm import raised
 from .norms import ratio_of
 from .window import Adaptive, Fractional, extent, fractional_slack
 
@@ -48,7 +49,7 @@ def power(size, exponent):
         return size
     if exponent == 2.0:
         return size * size
-    return size * size * size if exponent == 3.0 else size**exponent
+    return size * size * size if exponent == 3.0 else raised(size, exponent)
 
 
 def share_of_norm(size, norm, exponent, one):

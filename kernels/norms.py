@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import adding
+from .any_norm import NormAny, NormAnyBrief, NormGrown, NormScaled, PowersBrief
 from .codecs import bits_of, float_of
 from .extremes import larger, whole
 
@@ -18,16 +19,6 @@ from .extremes import larger, whole
 def ratio_of(a, b):
     """a / b; of float32, kernels for GPUs have their own, within 2 ulp."""
     return a / b
-
-
-def size32(red, v, at):
-    """Seed: |v| in float32."""
-    return abs(np.float32(v))
-
-
-def size64(red, v, at):
-    """Seed: |v| in float64; converted first, the least integer has no absolute value."""
-    return abs(np.float64(v))
 
 
 def size_pair(red, v, at):
@@ -66,7 +57,7 @@ class Norm1(NamedTuple):
 
     accumulator = staticmethod(adding.in_float32)
     neutral = staticmethod(adding.zero32)
-    seed = staticmethod(size32)
+    seed = staticmethod(adding.size32)
     combine = staticmethod(adding.add)
     finish = staticmethod(adding.total)
 
@@ -76,7 +67,7 @@ class Norm1Wide(NamedTuple):
 
     accumulator = staticmethod(adding.in_float64)
     neutral = staticmethod(adding.zero64)
-    seed = staticmethod(size64)
+    seed = staticmethod(adding.size64)
     combine = staticmethod(adding.add)
     finish = staticmethod(adding.total)
 
@@ -186,7 +177,7 @@ class NormMost(NamedTuple):
     """p = inf: the largest |x|, in float32."""
 
     accumulator = staticmethod(adding.in_float32)
-    seed = staticmethod(size32)
+    seed = staticmethod(adding.size32)
     combine = staticmethod(larger)
     finish = staticmethod(whole)
 
@@ -199,7 +190,7 @@ class NormMostWide(NamedTuple):
     """p = inf: the largest |x|, in float64."""
 
     accumulator = staticmethod(adding.in_float64)
-    seed = staticmethod(size64)
+    seed = staticmethod(adding.size64)
     combine = staticmethod(larger)
     finish = staticmethod(whole)
 
@@ -208,55 +199,24 @@ class NormMostWide(NamedTuple):
         return np.float64(0.0)
 
 
-class NormAny(NamedTuple):
-    """Any other p, in float64."""
-
-    p: float
+class Powers3(NamedTuple):
+    """The sum that Norm3 takes the root of."""
 
     accumulator = staticmethod(adding.in_float64)
     neutral = staticmethod(adding.zero64)
+    seed = staticmethod(cube)
     combine = staticmethod(adding.add)
-
-    @staticmethod
-    def seed(red, v, at):
-        return abs(np.float64(v)) ** np.float64(red.p)
-
-    @staticmethod
-    def finish(red, acc, count):
-        p = np.float64(red.p)
-        r = acc ** (1.0 / p)
-        if p > 1.0 and r > 0.0 and acc < 1e300:
-            # 1 / p is rounded, which costs log(acc) / 2 ulp: one step of Newton's takes that back.
-            r = r * (1.0 - (r**p / acc - 1.0) / p)
-        return r
+    finish = staticmethod(adding.total)
 
 
-class NormScaled(NamedTuple):
-    """NormAny where powers may leave float64: the largest |x|, and the sum of the powers of |x| over it."""
+class Powers4(NamedTuple):
+    """The sum that Norm4 takes the root of."""
 
-    p: float
-
-    accumulator = staticmethod(adding.in_pairs)
-
-    @staticmethod
-    def neutral(loaded):
-        return (np.float64(0.0), np.float64(0.0))
-
-    @staticmethod
-    def seed(red, v, at):
-        return (abs(np.float64(v)), np.float64(1.0))
-
-    @staticmethod
-    def combine(red, a, b):
-        if a[0] > b[0]:
-            return (a[0], a[1] + b[1] * (b[0] / a[0]) ** np.float64(red.p))
-        if a[0] < b[0]:
-            return (b[0], b[1] + a[1] * (a[0] / b[0]) ** np.float64(red.p))
-        return (a[0] if a[0] == b[0] else np.float64(np.nan), a[1] + b[1])  # both are 0, or inf, or there is a NaN
-
-    @staticmethod
-    def finish(red, acc, count):
-        return acc[0] * acc[1] ** (1.0 / np.float64(red.p))
+    accumulator = staticmethod(adding.in_float64)
+    neutral = staticmethod(adding.zero64)
+    seed = staticmethod(fourth)
+    combine = staticmethod(adding.add)
+    finish = staticmethod(adding.total)
 
 
 # Elements lie between 2**-n and 2**n; those of float64 that somebody is likely to raise to a power.
@@ -266,6 +226,14 @@ REACH = {"float16": 24, "bfloat16": 133, "float32": 149, "float64": 125}
 def in_range(p, dtype):
     """Whether powers of the elements, and the sum of many, are normal numbers of float64."""
     return p * REACH.get(dtype.name, 8 * dtype.itemsize) < 1000
+
+
+def in_brief(p, dtype):
+    """Whether powers of elements of this dtype, for results no wider than float32, need no more than 30 bits.
+
+    Below p = 1 / 2 the root makes too much of a power's error.
+    """
+    return dtype.itemsize <= 4 and 0.5 <= p < np.inf and in_range(p, dtype)
 
 
 def norm_reducer(wanted):
@@ -278,7 +246,10 @@ def norm_reducer(wanted):
     if p == np.inf:
         return NormMost() if narrow else NormMostWide()
     if p not in (1.0, 2.0):
-        return {3.0: Norm3(), 4.0: Norm4()}.get(p, NormAny(p)) if in_range(p, dtype) else NormScaled(p)
+        if not in_range(p, dtype):
+            return NormGrown(p) if wanted.wide else NormScaled(p)
+        brief = narrow and wanted.wide and in_brief(p, dtype)
+        return {3.0: Norm3(), 4.0: Norm4()}.get(p, NormAnyBrief(p) if brief else NormAny(p))
     one = p == 1.0
     if dtype.kind in "biu":
         # Integers whose sum float32 holds exactly.
@@ -293,3 +264,9 @@ def norm_reducer(wanted):
     if wanted.wide:
         return Norm1Wide() if one else Norm2Wide()
     return Norm1Compensated() if one else Norm2Compensated()
+
+
+def powers_reducer(wanted):
+    """The row for the sum of powers of elements for which they are brief (see `in_brief`)."""
+    (p,) = wanted.options
+    return {3.0: Powers3(), 4.0: Powers4()}.get(p, PowersBrief(p))

@@ -17,6 +17,7 @@ and for the host only, each but the first with the default that is named here:
     unordered(loaded)      the reducer of the same result for elements in any order, None if there is none (itself)
     absent(loaded)         with positions: a value that no element loses to; results with it have the position of the
                            window's first element (none: engines with positions leave absent taps out)
+    dear                   whether a seed takes so long that engines make each only once (False)
     picks                  whether the result is one of the elements, so that order decides between zeros (False)
     gives                  "element": stored as it is; "number": a float, which an integer dtype rounds and saturates;
                            "whole": an int32 that saturates at the ends of an integer dtype;
@@ -56,6 +57,11 @@ def neutral(red: Any, loaded: np.dtype) -> Any:
 def picks(red: Any) -> bool:
     """Whether results are elements: windows may then share some, and order decides between zeros."""
     return getattr(red, "picks", False)
+
+
+def dear(red: Any) -> bool:
+    """Whether to seed an element takes longer than to keep its accumulator."""
+    return getattr(red, "dear", False)
 
 
 def selects(red: Any) -> bool:

@@ -6,13 +6,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks import backward, check, cudnn, report, short_run, timing
+from benchmarks import backward, backward_cases, check, cudnn, plot, report, short_run, timing
 from benchmarks.cases import CASES, SMOKE_CASES, Case, select
 from benchmarks.onnx_model import pooling_model
+from gpupool.operators import OPERATORS
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.cpu_only
@@ -111,9 +113,36 @@ def test_gradients_beside_pytorch(tmp_path):
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
         return
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
-    assert [row["case"] for row in rows] == [case.id for case in backward.SMOKE]
-    assert all(row["ours"] > 0 and row["torch_both"] > 0 and row["largest_difference"] < 1e-5 for row in rows)
+    results = json.loads((tmp_path / "rows.json").read_text())
+    rows, means = results["rows"], results["summary"]
+    assert [row["case"] for row in rows] == [case.id for case in backward_cases.SMOKE]
+    assert all(row["gpupool_us"] > 0 and row["peers"]["torch"] > 0 and row["copy_us"] > 0 for row in rows)
+    assert all(row["both_us"]["gpupool"] > 0 and row["difference"] < 1e-5 for row in rows)
+    assert means["geomean_to_fastest_peer"] > 0
+    assert means["geomean_forward_and_backward"] > 0
+    assert plot.drawable(results)  # `benchmarks.plot` reads such files, too
+
+
+def test_wrong_gradients_are_errors():
+    case = backward_cases.Case("avg_pool2d", (1, 2, 4, 4), (2, 2, 0), "x", "channels_last")
+    wanted = np.arange(32, dtype=np.float32).reshape(1, 2, 4, 4)
+    got = np.ascontiguousarray(np.moveaxis(wanted, 1, -1))
+    wrapped = SimpleNamespace(numpy=lambda: wanted)
+    assert backward.difference(case, got, wrapped) == 0
+    got[0, 0, 0, 0] += 3.1
+    assert backward.difference(case, got, wrapped) == pytest.approx(0.1)
+    got[0, 0, 0, 0] = np.nan
+    assert backward.difference(case, got, wrapped) == np.inf
+
+
+def test_gradients_have_all_operators_and_names_of_their_own():
+    cases = backward_cases.CASES + backward_cases.SMOKE
+    assert len({case.id for case in cases}) == len(cases)
+    assert {case.source for case in cases} == set(backward_cases.INDEX_BYTES)
+    for row in OPERATORS.values():
+        if row.gradient:
+            known = {case.op[:-2] for case in backward_cases.CASES}
+            assert known & set(row.families), row.name
 
 
 @pytest.mark.parametrize("module", ["benchmarks.run", "benchmarks.short_run"])

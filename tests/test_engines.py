@@ -162,6 +162,7 @@ def test_uneven_windows(engines, op):
     """Windows that share axes with up to 30 positions each: one to three axes, longer results, bands of rows."""
     rng = np.random.default_rng(8)
     tall = [((2, 700, 23), (100, 7)), ((1, 90, 33, 5), (40, 4)), ((3, 61), (2,)), ((1, 5, 300, 41), (3, 90, 7))]
+    tall += [((2, 12, 30, 21), (9, 20, 7)), ((1, 90, 40, 9), (60, 24, 4))]  # depths that repeat
     for trial in range(90):
         axes, last = 1 + trial % 3, trial % 4 == 0
         most = 60 if axes < 3 else 21
@@ -176,6 +177,23 @@ def test_uneven_windows(engines, op):
         layout = "channels_last" if last else "channels_first"
         a, b = engines(function, x, tuple(map(int, size)), data_format=layout)
         same(a, b, op == "max")
+
+
+def test_repeating_depths_share_programs():
+    """As many as the windows of one period: what a call keeps grows with the period, not with the volume."""
+    from gpupool.backends.cpu_engines import choose_engine
+    from gpupool.kernels.codecs import Plain
+    from gpupool.kernels.norms import Norm1
+    from gpupool.kernels.window import Adaptive, Axis, Batch, Geometry
+
+    def kept(n, out):
+        axes = [Axis(a, o, a, o, 1, 0, 0, a, 1, 1) for a, o in ((n, out), (40, 30), (8, 6))]
+        g = Geometry(Batch(1, 0, 0), Batch(1, 0, 0), Batch(1, 1, 1), *axes, 0)
+        kind = np.dtype(np.float32)
+        return choose_engine(g, (kind, kind), (Plain(), Plain()), Norm1(), None, Adaptive()).stages[0].packed.size
+
+    assert kept(64, 48) == kept(128, 96) - 16  # a kind of each repetition
+    assert kept(97, 72) > 10 * kept(128, 96)
 
 
 def same_pair(a, b, positions=True):

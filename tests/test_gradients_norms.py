@@ -36,6 +36,7 @@ def gathered(monkeypatch, call):
     gather = cpu_powers.gather_engine
     with monkeypatch.context() as patch:
         patch.setattr(cpu_powers, "parts_engine", lambda plan, form, packed, _: gather(plan, form, packed))
+        patch.setattr(cpu_powers, "tile_axes", lambda _: None)
         patch.setattr(cpu_many, "_calls", {})
         return call()
 
@@ -55,11 +56,16 @@ WINDOWS = [
 ]
 
 
-@pytest.mark.parametrize("window", WINDOWS, ids=str)
-@pytest.mark.parametrize("p", [1, 2, 3, 4, 10, 2.5, 0.5])
-@pytest.mark.parametrize("dtype", TOLERANCE)
-def test_both_engines_agree(monkeypatch, taken, dtype, p, window):
-    """In parts and element by element, with zeros, whole windows of them, NaN and infinities."""
+TILES = [
+    ("2d", (2, 4, 31), {"kernel_size": 2}),
+    ("2d", (2, 11, 33, 3), {"kernel_size": (1, 3), "stride": (2, 4), "data_format": "channels_last"}),
+    ("1d", (4, 61), {"kernel_size": 6}),
+    ("3d", (2, 4, 7, 10), {"kernel_size": 2, "stride": (2, 2, 3)}),
+]
+
+
+def check_engines(monkeypatch, dtype, p, window):
+    """The engine that a call gets and element by element, with zeros, whole windows of them, NaN and infinities."""
     suffix, shape, arguments = window
     rng = np.random.default_rng(7)
     forward, backward = getattr(gp, f"lp_pool{suffix}"), getattr(gp, f"lp_pool{suffix}_backward")
@@ -75,7 +81,26 @@ def test_both_engines_agree(monkeypatch, taken, dtype, p, window):
         want = gathered(monkeypatch, lambda: backward(grad, x, p, **arguments)).astype(np.float64)  # noqa: B023
         largest = np.abs(want[np.isfinite(want)]).max()  # shares of both signs cancel
         np.testing.assert_allclose(got, want, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * largest)
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("p", [1, 2, 3, 4, 10, 2.5, 0.5])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_both_engines_agree(monkeypatch, taken, dtype, p, window):
+    """In parts and element by element."""
+    check_engines(monkeypatch, dtype, p, window)
     assert (taken[0] == "gather") == (dtype == "float64" and p not in (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize("window", TILES, ids=str)
+@pytest.mark.parametrize(("dtype", "p"), [("float32", 3), ("float32", 4), ("float32", 2.5), ("bfloat16", 0.5)])
+def test_windows_apart(monkeypatch, dtype, p, window):
+    """In one pass from x alone, and element by element."""
+    calls, engine = [], cpu_powers.brief_in_tiles
+    monkeypatch.setattr(cpu_powers, "brief_in_tiles", lambda *a: calls.append(a) or engine(*a))
+    monkeypatch.setattr(cpu_many, "_calls", {})
+    check_engines(monkeypatch, dtype, p, window)
+    assert calls
 
 
 @pytest.mark.parametrize("p", [1, 2, 3, 4, 10, 2.5, 0.5])

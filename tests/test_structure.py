@@ -55,6 +55,7 @@ LAYERS = [
         "gpupool.kernels.integer_means",
         "gpupool.kernels.exact",
         "gpupool.kernels.norms",
+        "gpupool.kernels.any_norm",
         "gpupool.kernels.ranks",
         "gpupool.kernels.sums",
         "gpupool.kernels.truths",

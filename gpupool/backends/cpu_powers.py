@@ -15,9 +15,11 @@ from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import input_codec
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.frame import FRAME, Frame
-from gpupool.kernels.cpu.powers import divide_by_norms, powers, share_pass
+from gpupool.kernels.cpu.powers import divide_by_norms, multiply_by_powers, powers, share_pass
 from gpupool.kernels.cpu.spread import spread
 from gpupool.kernels.cpu.spread_lines import blank_pass, passes
+from gpupool.kernels.norms import in_brief
+from gpupool.operators import POWERS
 from gpupool.request import Request
 from gpupool.threads import get_num_threads
 
@@ -25,8 +27,9 @@ from .cpu import payload
 from .cpu import run as run_pooling
 from .cpu_frame import Form, Runner, launch
 from .cpu_gradients import make_across
-from .cpu_tiles import Tiled, powers_in_tiles, tile_axes
+from .cpu_tiles import Tiled, brief_in_tiles, powers_in_tiles, tile_axes
 
+BRIEF_TAPS = 8  # of a window whose powers one pass can hold
 PRODUCTS = (0.0, 1.0, 2.0, 3.0)  # exponents for which a power is none, or a product
 # Powers of norms and quotients by them are held to 1/n .. n, so that their product with an element's power is exact but
 # for its rounding.
@@ -37,14 +40,24 @@ MOST = {"float32": 2.0**100, "float64": 2.0**500}
 def powers_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """Gradients of Lp norms, in parts where that is possible."""
     axes, exponent = tile_axes(plan), exponent_of(plan)
+    if axes and is_brief(plan) and math.prod(a.k for a in axes) <= BRIEF_TAPS:
+        return brief_in_tiles(plan, form, axes)
     if axes:
         return with_norms(plan, form, powers_in_tiles(plan, form, axes))
     if exponent in PRODUCTS:
+        return parts_engine(plan, form, packed, accumulator(plan.dtypes[0], plan.out_dtype))
+    if is_brief(plan):
         return parts_engine(plan, form, packed, accumulator(plan.dtypes[0], plan.out_dtype))
     # Other powers of float64 elements may leave its range where their product with the sums does not.
     if exponent < math.inf and plan.out_dtype.itemsize < 8:
         return parts_engine(plan, form, packed, np.dtype(np.float64))
     return gather_engine(plan, form, packed)
+
+
+def is_brief(plan: JobPlan) -> bool:
+    """Whether sums of powers are to be had, whose roots nobody needs; for p = 1 and 2 norms take less time."""
+    p = float(plan.request.options[0])
+    return p not in (1.0, 2.0) and in_brief(p, plan.out_dtype)
 
 
 def norms_request(plan: JobPlan, dtype: np.dtype) -> Request:
@@ -93,11 +106,11 @@ def parts_engine(plan: JobPlan, form: Form, packed: np.ndarray, acc: np.dtype) -
     x_type, x_codec = payload(plan.out_dtype), input_codec(plan.out_dtype)
     divide = None
     if exponent != 0.0:  # else the gradients themselves are added up, whatever the norms are
-        divide = divider(plan, acc)
+        divide = (brief_divider if is_brief(plan) else divider)(plan, acc)
         g_type, g_codec = acc, input_codec(acc)
     z = make_across(f, plan, packed, (acc.itemsize, g_type.itemsize, acc.itemsize, x_type.itemsize))
     lines = passes(g_type, acc, acc, g_codec, input_codec(acc))._replace(
-        share=jit.c_function(share_pass(x_type, acc, x_codec, exponent)),
+        share=jit.c_function(share_pass(x_type, acc, x_codec, exponent, is_brief(plan))),
         clear=jit.c_function(blank_pass(x_type, acc.type(0), x_codec)),
     )
     numbers = np.array([*z, *lines], np.int64)
@@ -113,7 +126,7 @@ def parts_engine(plan: JobPlan, form: Form, packed: np.ndarray, acc: np.dtype) -
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers)) -> None:
         g, x, to = arrays[0].reshape(form.y), arrays[1].reshape(form.x), out.reshape(form.x)
-        many = outer if divide is None else min(outer, max(1, CHUNK * get_num_threads() // (windows * acc.itemsize)))
+        many = outer if divide is None else min(outer, max(1, CHUNK * get_num_threads() // (8 * windows)))
         parts = np.empty((many, *form.y[1:]), acc) if divide else g
         for first in range(0, outer, many):
             some = slice(first, first + many)
@@ -129,14 +142,31 @@ def parts_engine(plan: JobPlan, form: Form, packed: np.ndarray, acc: np.dtype) -
 
 def divider(plan: JobPlan, acc: np.dtype) -> Callable[..., bool]:
     """What divides each window's gradient by its norm's power; it gives False where one is beyond MOST."""
-    most, codec = acc.type(MOST[acc.name]), input_codec(plan.dtypes[0])
+    most, codec, request = acc.type(MOST[acc.name]), input_codec(plan.dtypes[0]), norms_request(plan, acc)
     constants = (payload(plan.dtypes[0]), acc, codec, (acc.type(0), acc.type(exponent_of(plan)), 1 / most, most))
-    code, request = jit.compiled(divide_by_norms, 5, constants), norms_request(plan, acc)
+    code = jit.compiled(divide_by_norms, 5, constants)
 
     def divide(grad: np.ndarray, x: np.ndarray, parts: np.ndarray) -> bool:
         run_pooling(x, request, parts[: len(x)])
         far = np.zeros(1, np.uint8)
         launch(code, (grad.ctypes.data, parts.ctypes.data, far.ctypes.data), constants, grad.size, grad.size)
+        return not far[0]
+
+    return divide
+
+
+def brief_divider(plan: JobPlan, acc: np.dtype) -> Callable[..., bool]:
+    """The same from sums of powers, without their roots."""
+    most, p, double = MOST[acc.name], float(plan.request.options[0]), np.dtype(np.float64)
+    request = norms_request(plan, double)._replace(op=POWERS)
+    constants = (payload(plan.dtypes[0]), acc, input_codec(plan.dtypes[0]), (1.0 / p - 1.0, 1.0 / most, most))
+    code = jit.compiled(multiply_by_powers, 6, constants)
+
+    def divide(grad: np.ndarray, x: np.ndarray, parts: np.ndarray) -> bool:
+        sums, far = np.empty(grad.shape, double), np.zeros(1, np.uint8)
+        run_pooling(x, request, sums)
+        addresses = grad.ctypes.data, sums.ctypes.data, parts.ctypes.data, far.ctypes.data
+        launch(code, addresses, constants, grad.size, grad.size)
         return not far[0]
 
     return divide

@@ -13,7 +13,7 @@ from gpupool.gradients import accumulator, exponent_of
 from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import input_codec
 from gpupool.kernels.cpu import jit
-from gpupool.kernels.cpu.tile_lines import Shape, clear_pass, found_tiles, power_tiles, taken_tiles
+from gpupool.kernels.cpu.tile_lines import Shape, brief_tiles, clear_pass, found_tiles, power_tiles, taken_tiles
 from gpupool.kernels.cpu.tiles import Tiles, give_tiles
 from gpupool.kernels.window import Axis
 from gpupool.plan import choose
@@ -98,3 +98,11 @@ def powers_in_tiles(plan: JobPlan, form: Form, axes: Axes) -> Tiled:
     return tiles_engine(
         plan, form, axes, lambda shape: power_tiles(shape, g_type, x_type, acc, codecs, p), acc.itemsize
     )
+
+
+def brief_in_tiles(plan: JobPlan, form: Form, axes: Axes) -> Runner:
+    """Shares of norms from x alone, where powers are brief."""
+    g_type, x_type, p = payload(plan.dtypes[0]), payload(plan.out_dtype), float(plan.request.options[0])
+    codecs = input_codec(plan.dtypes[0]), input_codec(plan.out_dtype)
+    run = tiles_engine(plan, form, axes, lambda shape: brief_tiles(shape, g_type, x_type, codecs, p), 0)
+    return lambda arrays, out: run(arrays[0].ctypes.data, 0, arrays[1].ctypes.data, out.ctypes.data)

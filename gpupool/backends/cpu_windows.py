@@ -24,7 +24,7 @@ import numpy as np
 from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.rolling import MOST_LINES
-from gpupool.kernels.reducers import unordered
+from gpupool.kernels.reducers import dear, unordered
 from gpupool.kernels.window import Geometry, extent, first_tap, tap_count, tap_range
 
 from .cpu_pieces import Piece, counts_of, evenly, pieces, runs
@@ -277,6 +277,8 @@ def is_down_first(g: Geometry, types: Types) -> bool:
     axes = (g.h, g.w)
     inside = all(a.before == 0 and (a.out - 1) * a.s + extent(a.k, a.d) <= a.n for a in axes)
     small = all(1 < a.k <= TAPS for a in axes) and extent(g.w.k, g.w.d) <= g.w.s and g.d.k == 1
+    if dear(types.red) and g.h.k > g.h.s:
+        return False
     return inside and small and is_unordered(types)
 
 
@@ -293,7 +295,7 @@ def is_long(lanes: int, types: Types) -> bool:
 def rolls(g: Geometry, types: Types) -> bool:
     """Whether windows roll down the rows: overlapping ones of few taps and lines that lie side by side."""
     h, w, chans = g.h, g.w, g.inner.n
-    small = h.s == w.s == h.d == g.d.k == 1 and 1 < h.k <= MOST_LINES and w.k <= TAPS
+    small = h.s == w.s == h.d == g.d.k == 1 and 1 < h.k <= MOST_LINES and w.k <= TAPS and not dear(types.red)
     dense = w.xs == w.ys == chans and (chans == 1 or g.inner.xs == g.inner.ys == 1)
     return small and dense and is_long((w.out - w.k) * chans, types)
 
@@ -301,17 +303,18 @@ def rolls(g: Geometry, types: Types) -> bool:
 def is_tall(g: Geometry, types: Types) -> bool:
     """Whether windows of many lines are reduced down before they are across."""
     h, w, chans = g.h, g.w, g.inner.n
-    many = h.s == h.d == g.d.k == 1 and h.k > TAPS and is_unordered(types)
+    many = h.s == h.d == g.d.k == 1 and h.k > TAPS and is_unordered(types) and not dear(types.red)
     dense = w.xs == chans and (chans == 1 or g.inner.xs == 1)
     return many and dense and is_long(w.n * chans, types)
 
 
 def is_direct(g: Geometry, types: Types) -> bool:
-    """Whether rows are reduced straight from the input: not if elements would be decoded often, or borders are wide."""
+    """Whether rows are reduced straight from the input: not if elements would be decoded, or at a high price seeded,
+    often, or borders are wide."""
     w = g.w
     if w.k > TAPS and not (w.k == w.s <= MOST_TAPS and w.d == 1):
         return False
-    if not isinstance(types.x_codec, Plain) and w.k > w.s:
+    if (dear(types.red) or not isinstance(types.x_codec, Plain)) and w.k > w.s:
         return False
     beyond = (w.out - 1) * w.s - w.before + extent(w.k, w.d) - w.n
     borders = -(-w.before // w.s) + (-(-beyond // w.s) if beyond > 0 else 0)

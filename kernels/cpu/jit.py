@@ -19,6 +19,7 @@ from numba.extending import intrinsic, overload, register_jitable
 from .. import codecs, exact, extremes, gradient, integer_means, means, norms, point, ranks, window
 from ..cache import collector_paused
 from ..window import Geometry
+from . import raising
 from .cache import KernelCache, closure_key
 
 SHARED = (
@@ -111,17 +112,17 @@ def compiled(kernel: Any, integers: int, constants: tuple) -> Compiled:
 
 
 # A reducer, codec or window rule is known by its type alone, so its functions are found at compile time.
-@overload(point.seed)
+@overload(point.seed, jit_options=raising.PASTED)
 def _seed(red, v, at):
     return red.instance_class.seed
 
 
-@overload(point.combine)
+@overload(point.combine, jit_options=raising.PASTED)
 def _combine(red, a, b):
     return red.instance_class.combine
 
 
-@overload(point.finish)
+@overload(point.finish, jit_options=raising.PASTED)
 def _finish(red, acc, count):
     return red.instance_class.finish
 

@@ -16,10 +16,13 @@ import numpy as np
 
 from ..codecs import Plain
 from ..point import combine, decode, encode, finish, seed
+from ..reducers import dear
 from .jit import c_function, called, fetch, fetch_alone, pointer, put, unpacked
 from .memory import ask, full_width, write_past
+from .raising import pasted
 
 MOST_TAPS = 8  # of one pass
+LANES = 8  # of a vector of powers
 INT32 = np.dtype(np.int32)
 
 
@@ -133,7 +136,7 @@ def any_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
     return run_any
 
 
-@called
+@pasted
 def further_taps(codec, seeder, red, src, at, tap, k, v):
     """v, the first of up to eight taps, combined with the others; k is a constant where this is called."""
     if k > 1:
@@ -153,10 +156,23 @@ def further_taps(codec, seeder, red, src, at, tap, k, v):
     return v
 
 
+@called
+def stretch(n, twice, part):
+    """The entries of a loop from one to the other: all, or (`twice`) whole vectors, and then the last one up to n.
+
+    Element by element, the few that are left of 111 powers take as long as the others together.
+    """
+    if not twice or n < LANES:
+        return np.int64(0), n if part == 0 else np.int64(0)
+    return (np.int64(0), n // LANES * LANES) if part == 0 else (n - LANES, n if n % LANES else n - LANES)
+
+
 def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
     """A given number of taps, in full vectors."""
     loads, stores, k, s, t, d, chans, fixed, counted, onto = kind
     (src_type, codec, seeder), (dst_type, stored, finisher) = source, target
+    twice = dear(red) and not onto
+    parts = 2 if twice else 1
 
     def run_pass(record, x, y, buffers):
         full_width()
@@ -166,7 +182,9 @@ def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
         n, count = told.n, fixed if fixed > 0 else told.divisor
         tap, to = t if t > 0 else told.tap, d if d > 0 else told.put
         for r in range(told.outer):
-            for q in range(told.middle):
+            for turn in range(told.middle * parts):
+                q = turn // parts
+                low, high = stretch(n, twice, turn % parts)
                 src = pointer(read + r * told.outer_src + q * told.middle_src, src_type)
                 dst = pointer(write + r * told.outer_dst + q * told.middle_dst, dst_type)
                 counts = pointer(record + told.counts + r * told.outer_counts + q * told.middle_counts, INT32)
@@ -174,7 +192,7 @@ def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
                     ask(read + r * told.outer_src + q * told.middle_src + told.ahead, told.asked)
                 if stores:
                     ask(write + r * told.outer_dst + q * told.middle_dst + told.ahead_dst, told.asked_dst)
-                for i in range(n):
+                for i in range(low, high):
                     for c in range(chans):
                         at = i * s + c
                         v = seed(seeder, decode(codec, fetch(src, at)), 0)

@@ -2,14 +2,15 @@
 
 `powers`  each element gathers the gradients of its windows, by its share of their norms: element by element;
 parts     an element's shares have a factor in common: each window's gradient is divided by its norm's power
-          (`divide_by_norms`), `spread` adds these up as it does for sums, and its `share` pass multiplies by the
-          element's own power. All in full vectors.
+          (`divide_by_norms`, or without taking the root first, `multiply_by_powers`), `spread` adds these up as it does
+          for sums, and its `share` pass multiplies by the element's own power. All in full vectors.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from ..any_norm import raised_briefly
 from ..gradient import power, share_of_norm
 from ..point import decode, encode
 from .frame import Frame
@@ -80,7 +81,29 @@ def divide_by_norms(g_at, norm_at, far_at, start, stop, g_type, acc_type, codec,
         pointer(far_at, np.dtype(np.uint8))[0] = 1
 
 
-def share_pass(x_type, acc_type, codec, exponent):
+@kernel
+def multiply_by_powers(g_at, sums_at, part_at, far_at, start, stop, g_type, acc_type, codec, numbers):
+    """Windows start .. stop - 1: each gradient by a power of the window's sum of powers; else as `divide_by_norms`.
+
+    The numbers are the exponent, 1 / p - 1, and the ends of the range for its powers and the products.
+    """
+    full_width()
+    g, parts, sums = pointer(g_at, g_type), pointer(part_at, acc_type), pointer(sums_at, np.dtype(np.float64))
+    exponent, least, most = numbers
+    far = np.int32(0)
+    for i in range(start, stop):
+        total, value = fetch(sums, i), np.float64(decode(codec, fetch(g, i)))
+        by = raised_briefly(total, exponent)
+        part = value * by
+        size = abs(part)
+        outside = (by < least) | (by > most) | (size > most) | ((size < least) & (value != 0.0))
+        far = np.int32(far | (np.int32(1) if (total != 0.0) & outside else np.int32(0)))
+        put(parts, i, part)
+    if far:
+        pointer(far_at, np.dtype(np.uint8))[0] = 1
+
+
+def share_pass(x_type, acc_type, codec, exponent, brief):
     """The pass of `spread` that multiplies a row of sums by the elements' own power."""
     zero, item = acc_type.type(0), x_type.itemsize
 
@@ -101,7 +124,8 @@ def share_pass(x_type, acc_type, codec, exponent):
             elif exponent == 3.0:
                 total = total * v * v * v
             else:
-                total = total * power(abs(v), exponent)
+                size = abs(np.float64(v))
+                total = total * (raised_briefly(size, exponent) if brief else power(size, exponent))
                 total = total if v > zero else -total
             put(out, i, encode(codec, total if v != zero else zero))
         return 0

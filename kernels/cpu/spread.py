@@ -141,14 +141,22 @@ def across(t, f, z, line, at, spare):
 
 
 @called
-def share_row(t, f, z, sums, x, at):
+def first_gap(f, z):
+    """The first column that is in no window. Mostly only the last ones are: to look at all takes 0.04 us a row."""
+    count, p = pointer(f.count_w, INT64), np.int64(0)
+    while p < f.w and (z.gaps == 0 or count[p] > 0):
+        p += 1
+    return p
+
+
+@called
+def share_row(t, f, z, sums, x, at, gap):
     """One row of the result from its sums and x's row; what is in no window gets nothing, even where it is NaN."""
     invoke(t.share, (sums, x, f.w * f.inner, at))
-    if z.gaps == 1:
-        count = pointer(f.count_w, INT64)
-        for p in range(f.w):
-            if count[p] == 0:
-                invoke(t.clear, (f.inner, at + p * f.inner * z.out_item))
+    count = pointer(f.count_w, INT64)
+    for p in range(gap, f.w):
+        if count[p] == 0:
+            invoke(t.clear, (f.inner, at + p * f.inner * z.out_item))
 
 
 @kernel
@@ -172,7 +180,7 @@ def spread(g, x, out, frame, packed, start, stop):
     rest, ph = start // f.h, start % f.h
     plane, pd = rest // f.d, rest % f.d
     windows = (np.int64(0), np.int64(0), np.int64(0), np.int64(0))
-    step = width * z.out_item
+    step, gap = width * z.out_item, first_gap(f, z)
     at = out + start * step
     for row in range(start, stop):
         wanted = (first_d[pd], many_d[pd], first_h[ph], many_h[ph])
@@ -185,7 +193,7 @@ def spread(g, x, out, frame, packed, start, stop):
                 gather_rows(t, f, z, from_g, wanted, line, columns)
                 across(t, f, z, line, sums if x != 0 else at, spare)
             if x != 0:
-                share_row(t, f, z, sums, x + row * step, at)
+                share_row(t, f, z, sums, x + row * step, at, gap)
             elif again:
                 invoke(t.copy, (at - step, width, at))
         windows, at, ph = wanted, at + step, ph + 1
