@@ -212,20 +212,24 @@ def listed_function(types: Types, taps: int, flat: bool, dense: bool) -> int:
     Without channels (`flat`) its loop goes through the windows, of up to `taps` taps, else through the channels, which
     lie side by side where `dense` says so. `Record.tap` and `Record.taps` are their step and number.
     """
+    return c_function(listed_windows(types, taps) if flat else listed_channels(types, dense))
+
+
+def listed_windows(types: Types, taps: int) -> Any:
+    """Windows of one channel."""
     src_type, acc_type, codec, seeder, red = types.x, types.acc, types.x_codec, types.seeder, types.red
     known = taps if taps <= MOST_TAPS else 0
 
     def run_listed(record, x, y, buffers):
         full_width()
         told = unpacked(record, Record)
-        n, step, to, chans = told.n, told.step, told.put, told.taps
-        chan = 1 if dense else told.tap
+        n, step, to = told.n, told.step, told.put
         table = pointer(record + told.counts, INT32)
         for q in range(told.middle):
             line = x + told.src + q * told.middle_src
             ask(line + told.ahead, told.asked)
             src, dst = pointer(line, src_type), pointer(buffers + told.dst + q * told.middle_dst, acc_type)
-            if flat and known > 0:
+            if known > 0:
                 for j in range(n):
                     at, many = fetch(table, j) * step, fetch(table, n + j)
                     v = seed(seeder, decode(codec, fetch(src, at)), 0)
@@ -234,26 +238,51 @@ def listed_function(types: Types, taps: int, flat: bool, dense: bool) -> int:
                         w = combine(red, v, seed(seeder, decode(codec, fetch(src, near)), 0))
                         v = w if t < many else v
                     put(dst, j * to, v)
-            elif flat:
+            else:
                 for j in range(n):
                     at = fetch(table, j) * step
                     v = seed(seeder, decode(codec, fetch(src, at)), 0)
                     for t in range(1, fetch(table, n + j)):
                         v = combine(red, v, seed(seeder, decode(codec, fetch(src, at + t * step)), 0))
                     put(dst, j * to, v)
-            else:
-                for j in range(n):
-                    at, line_to = fetch(table, j) * step, j * to
-                    for c in range(chans):
-                        put(dst, line_to + c, seed(seeder, decode(codec, fetch(src, at + c * chan)), 0))
-                    for _ in range(1, fetch(table, n + j)):
-                        at += step
-                        for c in range(chans):
-                            w = seed(seeder, decode(codec, fetch(src, at + c * chan)), 0)
-                            put(dst, line_to + c, combine(red, dst[line_to + c], w))
         return 0
 
-    return c_function(run_listed)
+    return run_listed
+
+
+def listed_channels(types: Types, dense: bool) -> Any:
+    """Windows of many channels: up to four taps at once, and the others one after the other."""
+    src_type, acc_type, codec, seeder, red = types.x, types.acc, types.x_codec, types.seeder, types.red
+
+    def run_listed(record, x, y, buffers):
+        full_width()
+        told = unpacked(record, Record)
+        n, step, chans, chan = told.n, told.step, told.taps, 1 if dense else told.tap
+        table = pointer(record + told.counts, INT32)
+        for q in range(told.middle):
+            line = x + told.src + q * told.middle_src
+            ask(line + told.ahead, told.asked)
+            src, dst = pointer(line, src_type), pointer(buffers + told.dst + q * told.middle_dst, acc_type)
+            for j in range(n):
+                at, many, to = fetch(table, j) * step, fetch(table, n + j), j * told.put
+                for c in range(chans if many == 1 else 0):
+                    put(dst, to + c, seed(seeder, decode(codec, fetch(src, at + c * chan)), 0))
+                for c in range(chans if many == 2 else 0):
+                    v = seed(seeder, decode(codec, fetch(src, at + c * chan)), 0)
+                    put(dst, to + c, further_taps(codec, seeder, red, src, at + c * chan, step, 2, v))
+                for c in range(chans if many == 3 else 0):
+                    v = seed(seeder, decode(codec, fetch(src, at + c * chan)), 0)
+                    put(dst, to + c, further_taps(codec, seeder, red, src, at + c * chan, step, 3, v))
+                for c in range(chans if many > 3 else 0):
+                    v = seed(seeder, decode(codec, fetch(src, at + c * chan)), 0)
+                    put(dst, to + c, further_taps(codec, seeder, red, src, at + c * chan, step, 4, v))
+                for t in range(4, many):
+                    for c in range(chans):
+                        w = seed(seeder, decode(codec, fetch(src, at + t * step + c * chan)), 0)
+                        put(dst, to + c, combine(red, dst[to + c], w))
+        return 0
+
+    return run_listed
 
 
 def fill_function(types: Types) -> int:
