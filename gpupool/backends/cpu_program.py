@@ -10,6 +10,9 @@ import numpy as np
 from gpupool.kernels.cpu.blockwise import Blockwise, blockwise_function
 from gpupool.kernels.cpu.memory import AHEAD
 from gpupool.kernels.cpu.passes import (
+    ALL,
+    EACH,
+    NONE,
     RECORD,
     Kind,
     Record,
@@ -27,6 +30,7 @@ from gpupool.kernels.cpu.rolling import Rolling, rolling_function
 STEPS = (1, 2, 3, 4, 6, 8)
 PUTS = (1, 3, 4)  # the same for what passes write: lines, and interleaved colours
 COUNTS = (1, 2, 4, 8, 16)  # divisors that passes are compiled for: dividing by them is multiplying
+WIDE = 32  # channels from which on each column is a loop of its own where divisors differ
 FEW = 8  # a loop shorter than this is not a vector loop
 ALIGNMENT = 64
 CHUNK = 16  # lanes, and multiples of them, that windows of many taps are worked on at a time
@@ -99,14 +103,14 @@ def nest(loops: Sequence[Loop]) -> list[Loop]:
     return joined or [Loop(1, 0, 0, 0)]
 
 
-def loops_of(src: Place | None, dst: Place, extent: Extent, per_col: int = 0) -> list[Loop]:
-    """The loops that lead from src, if there is one, to dst; `per_col` bytes tell of each column's divisor."""
+def loops_of(src: Place | None, dst: Place, extent: Extent, per_col: int = 0, per_chan: int = 0) -> list[Loop]:
+    """The loops that lead from src, if there is one, to dst, and the bytes from one's divisor to the next."""
     s = src or dst._replace(plane=0, row=0, col=0, chan=0)
     return nest((
         Loop(extent.planes, s.plane, dst.plane, 0),
         Loop(extent.rows, s.row, dst.row, 0),
-        Loop(extent.cols, s.col, dst.col, per_col * extent.chans),
-        Loop(extent.chans, s.chan, dst.chan, per_col),
+        Loop(extent.cols, s.col, dst.col, per_col),
+        Loop(extent.chans, s.chan, dst.chan, per_chan),
     ))  # fmt: skip
 
 
@@ -211,8 +215,9 @@ class Program:
 
         `counts` gives a divisor for each column.
         """
-        per_col = 4 if counts is not None else 0
-        loops = loops_of(src, dst, extent, per_col)
+        counted = NONE if counts is None else ALL if extent.chans >= WIDE else EACH
+        per_chan = 4 if counted == EACH else 0
+        loops = loops_of(src, dst, extent, per_chan * extent.chans if per_chan else 4 if counted else 0, per_chan)
         colours, between = 1, tap // src.item
         if onto and len(loops) > 1 and loops[-1].n < FEW < loops[-2].n:
             loops = [*loops[:-2], loops[-1], loops[-2]]
@@ -226,7 +231,7 @@ class Program:
             constant = 0
         kind = Kind(
             src.base == "x", dst.base != "b", taps if constant else 0, constant, literal_tap, to if to in PUTS else 0,
-            colours, count if counts is None and count in COUNTS else 0, counts is not None, onto,
+            colours, count if counts is None and count in COUNTS else 0, counted, onto,
         )  # fmt: skip
         function, staged = self._pass(pass_function, kind), int(dst.base == "staged")
         known = {"step": step, "put": to, "tap": between, "taps": taps, "divisor": count, "staged": staged}
@@ -234,7 +239,7 @@ class Program:
         for whole in self._records(loops, src, dst, **known):
             for record in asking(whole, inner, cold, self.ahead):
                 if counts is not None:
-                    self.counts[len(self.ops)] = self._per_lane(counts, extent.chans)
+                    self.counts[len(self.ops)] = self._per_lane(counts, extent.chans) if per_chan else counts
                 self.ops.append((function, record))
 
     def _per_lane(self, counts: tuple[int, ...], chans: int) -> tuple[int, ...]:

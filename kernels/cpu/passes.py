@@ -71,6 +71,9 @@ class Record(NamedTuple):
 RECORD = len(Record._fields)
 
 
+NONE, EACH, ALL = range(3)
+
+
 class Kind(NamedTuple):
     """The constants of a pass."""
 
@@ -82,7 +85,7 @@ class Kind(NamedTuple):
     put: int  # elements between two of the innermost loop in the target; 0: the record's
     chans: int  # neighbours that each entry of the innermost loop consists of
     divisor: int  # of an average; 0: the record's
-    counted: bool  # one divisor for each entry of the innermost loop
+    counted: int  # divisors: the record's (NONE), or further ones: one for EACH entry of the innermost loop, or for ALL
     onto: bool  # combines its one tap with the accumulator that is there
 
 
@@ -129,7 +132,7 @@ def any_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
                         v = combine(red, dst[i * to], v)
                     for j in range(1, told.taps):
                         v = combine(red, v, seed(seeder, decode(codec, fetch_alone(src, i * step + j * tap)), 0))
-                    divisor = told.divisor * fetch(counts, i) if counted else told.divisor
+                    divisor = told.divisor * fetch(counts, i if counted == EACH else 0) if counted else told.divisor
                     put(dst, i * to, encode(stored, finish(finisher, v, divisor)))
         return 0
 
@@ -192,6 +195,7 @@ def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
                     ask(read + r * told.outer_src + q * told.middle_src + told.ahead, told.asked)
                 if stores:
                     ask(write + r * told.outer_dst + q * told.middle_dst + told.ahead_dst, told.asked_dst)
+                shared = count * fetch(counts, 0) if counted == ALL else count
                 for i in range(low, high):
                     for c in range(chans):
                         at = i * s + c
@@ -199,7 +203,7 @@ def constant_pass(kind: Kind, source: tuple, target: tuple, red: Any) -> Any:
                         if onto:
                             v = combine(red, dst[i * to + c], v)
                         v = further_taps(codec, seeder, red, src, at, tap, k, v)
-                        divisor = count * fetch(counts, i) if counted else count
+                        divisor = shared * fetch(counts, i) if counted == EACH else shared
                         put(dst, i * to + c, encode(stored, finish(finisher, v, divisor)))
         return 0
 
