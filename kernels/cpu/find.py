@@ -14,7 +14,7 @@ from ..window import Axis, greater, lesser
 from .find_lines import WHOLE, Finding
 from .jit import called, invoke, kernel, pointer, unpacked
 
-INT64 = np.dtype(np.int64)
+INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
 
 
 @kernel
@@ -37,7 +37,7 @@ def scratch_size(packed):
     """Bytes that a band needs: four pairs of buffers, the copied lines and a table of rows."""
     q = unpacked(packed, Finding)
     lanes = (q.kd * q.lines + q.band) * q.pitch + WHOLE
-    lines = q.kd * q.lines * (q.w * q.inner + WHOLE * q.sw) * q.x_item if q.gathers == 1 else 0
+    lines = (q.kd * q.lines * q.below + WHOLE * q.sw + q.kw * q.dw) * q.x_item if q.gathers == 1 else 0
     return 2 * lanes * (q.best_item + 4) + lines + 16 * (q.kd * q.kh + q.rows) + 1024
 
 
@@ -62,33 +62,45 @@ def buffers_at(packed, store):
 def find_across(packed, at, rows, below, safe, to_best, to_taken, other_best, other_taken):
     """The lines' own results for all windows; the address of the elements and that of the taps."""
     q = unpacked(packed, Finding)
-    many, width = q.beyond - q.inside, q.inner
+    many, width, end = q.beyond - q.inside, q.inner, q.inside
     if q.inner == 1 or q.sw == 1:
         many, width = lesser(many, 1), (q.beyond - q.inside) * q.inner
+    if q.flat == 1:
+        width, end, rows = rows * q.pitch, rows * q.pitch, np.int64(1)
     tap = q.dw * q.inner
     src = at + (q.inside * q.sw + pointer(q.spans_w, INT64)[0]) * q.inner * q.x_item
     lane = q.inside * q.inner
     n = whole(width) if safe == 1 else width
     best, taken, spare, spare_taken = to_best, to_taken, other_best, other_taken
     done = np.int64(0)
-    if many > 0:
-        while done < q.kw:
-            first = lesser(done, q.kw - q.taps)
+    while done < q.kw:
+        first = lesser(done, q.kw - q.taps)
+        if many > 0:
             pass_at = q.across if done == 0 else q.across_more
             invoke(pass_at, (
                 packed, src + first * tap * q.x_item, rows, below, many, n, first * q.unit_w,
                 spare + lane * q.best_item, spare_taken + lane * 4, best + lane * q.best_item, taken + lane * 4,
             ))  # fmt: skip
-            done = first + q.taps
-            if done < q.kw:
-                best, taken, spare, spare_taken = spare, spare_taken, best, taken
-    if q.inside > 0 or q.beyond < q.ow:
-        common = (q.inner, q.dw, q.unit_w, best, taken, q.pitch)
-        ends = (np.int64(0), q.inside), (q.beyond, q.ow)
-        for first, last in ends:
-            if first < last:
-                invoke(q.across_any, (at, rows, below, q.spans_w, first, last, *common))
+        pass_at = q.across_any if done == 0 else q.across_any_more
+        if q.inside > 0:
+            invoke(pass_at, (packed, at, rows, below, 0, end, first, spare, spare_taken, best, taken))
+        if q.beyond < q.ow:
+            invoke(pass_at, (packed, at, rows, below, q.beyond, q.ow, first, spare, spare_taken, best, taken))
+        done = first + q.taps
+        if done < q.kw:
+            best, taken, spare, spare_taken = spare, spare_taken, best, taken
     return best, taken
+
+
+@called
+def clip_taps(q, rows, taken_at):
+    """The nearest taps of windows at borders instead of those outside, which stand for them in copied lines."""
+    heads, tails = pointer(q.ends_w + 4 * q.ends, INT32), pointer(q.ends_w + 8 * q.ends, INT32)
+    for r in range(rows):
+        taken = pointer(taken_at + r * q.pitch * 4, INT32)
+        for i in range(q.clipped_head + q.clipped_tail):
+            o = i if i < q.clipped_head else q.ow - q.clipped_head - q.clipped_tail + i
+            taken[o] = np.int32(lesser(greater(np.int64(taken[o]), heads[o] * q.unit_w), tails[o] * q.unit_w))
 
 
 @called
@@ -110,7 +122,9 @@ def find_down(packed, od, oh, rows, low, from_best, from_taken, buffers, out):
         table[2 * count], table[2 * count + 1] = table[2 * count - 2], table[2 * count - 1]
         count += 1
     passes = count // q.rows
-    n = whole(q.ow * q.inner)
+    n, below = whole(q.ow * q.inner), q.sh * q.pitch
+    if q.flat == 1 and q.sh == 1:
+        n, rows = whole(rows * q.pitch), np.int64(1)
     to = out * q.pitch
     best, taken, spare, spare_taken = buffers[4], buffers[5], buffers[6], buffers[7]
     if passes % 2 == 0:
@@ -118,7 +132,7 @@ def find_down(packed, od, oh, rows, low, from_best, from_taken, buffers, out):
     for i in range(passes):
         pass_at = q.down if i == 0 else q.down_more
         invoke(pass_at, (
-            from_best, from_taken, rows, q.sh * q.pitch, n, buffers[8] + 16 * i * q.rows, spare + to * q.best_item,
+            from_best, from_taken, rows, below, n, buffers[8] + 16 * i * q.rows, spare + to * q.best_item,
             spare_taken + to * 4, best + to * q.best_item, taken + to * 4, q.pitch,
         ))  # fmt: skip
         best, taken, spare, spare_taken = spare, spare_taken, best, taken
@@ -134,26 +148,29 @@ def find_band(packed, plane, high, od, oh, stop, buffers):
     spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
     d0, d1 = spans_d[3 * od + 1], spans_d[3 * od + 2]
     low = spans_h[3 * oh] + spans_h[3 * oh + 1] * q.dh
-    top = low + 1
-    for o in range(oh, stop):
+    top = spans_h[3 * stop - 3] + (spans_h[3 * stop - 1] - 1) * q.dh + 1
+    for o in range(oh, stop if q.dh > 1 else oh):  # dilated windows at borders may begin behind, and end before, others
         low = lesser(low, spans_h[3 * o] + spans_h[3 * o + 1] * q.dh)
         top = greater(top, spans_h[3 * o] + (spans_h[3 * o + 2] - 1) * q.dh + 1)
-    from_best, from_taken = buffers[0], buffers[1]
+    from_best, from_taken, down = buffers[0], buffers[1], (top - low - 1) * greater(q.xh, 0)
     for jd in range(d0, d1):
         offset = (spans_d[3 * od] + jd * q.dd) * q.xd + low * q.xh
         at, below, safe = plane + offset * q.x_item, q.xh, 1
         if q.gathers == 1:
-            below = q.w * q.inner + WHOLE * q.sw
-            to = buffers[9] + (jd - d0) * q.lines * below * q.x_item
-            invoke(q.gather, (at, top - low, q.xh, q.w, q.xw, q.inner, q.xi, to, below))
+            below = q.below
+            to = buffers[9] + ((jd - d0) * q.lines * below + q.left) * q.x_item
+            inside = 1 if offset + down + q.copied + WHOLE <= high else 0
+            invoke(q.gather, (packed, at, top - low, inside, to))
             at = to
-        elif offset + (top - low - 1) * q.xh + (q.w + WHOLE * q.sw) * q.inner + WHOLE > high:
+        elif offset + down + (q.w + WHOLE * q.sw) * q.inner + WHOLE > high:
             safe = 0
         first = (jd - d0) * q.lines * q.pitch
         best, taken = find_across(
             packed, at, top - low, below, safe, buffers[0] + first * q.best_item, buffers[1] + first * 4,
             buffers[2] + first * q.best_item, buffers[3] + first * 4,
         )  # fmt: skip
+        if q.clipped_head + q.clipped_tail > 0:
+            clip_taps(q, top - low, taken)
         from_best, from_taken = best - first * q.best_item, taken - first * 4
     o = oh
     while o < stop:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..point import combine, decode, encode, finish, seed
+from ..window import greater, lesser
 from .jit import c_function, called, fetch, fetch_alone, pointer, put, unpacked
 from .memory import AHEAD, ask, full_width
 
@@ -27,7 +28,8 @@ class Finders(NamedTuple):
 
     across: int  # a window's first taps along a row of x, and later ones
     across_more: int
-    across_any: int  # any windows, one by one
+    across_any: int  # the same for windows that lie anywhere
+    across_any_more: int
     down: int  # of rows' own results, those of the first rows of a window, and later ones
     down_more: int
     gather: int
@@ -58,9 +60,16 @@ class Finding(NamedTuple):
     best_item: int
     inside: int  # windows inside .. beyond - 1 of a row have all their taps
     beyond: int
+    clipped_head: int  # windows of a copied row that lack taps, at its beginning and at its end
+    clipped_tail: int
     inside_h: int  # and these rows of windows
     beyond_h: int
-    gathers: int  # whether lines are copied first, because they are not dense
+    gathers: int  # whether lines are copied first: they are not dense, or windows lack taps
+    copied: int  # elements of each, and copies of its ends before and behind it (where inner is 1)
+    left: int
+    right: int
+    below: int  # elements between two copied lines
+    flat: int  # whether all lines are one row of lanes, because lines of x lie `pitch` windows apart
     x_high: int  # elements of x from element (0, ..., 0) on
     taps: int  # of one pass across
     rows: int  # of one pass down
@@ -73,9 +82,12 @@ class Finding(NamedTuple):
     spans_d: int  # addresses of tables: of each window its start, its first tap that is an element, and their end
     spans_h: int
     spans_w: int
+    ends_w: int  # address of int32: all windows' starts along W, their first taps, and their last ones
+    ends: int  # how many of each
     across: int
     across_more: int
     across_any: int
+    across_any_more: int
     down: int
     down_more: int
     gather: int
@@ -138,24 +150,54 @@ def across_pass(x_type, best_type, codec, red, step, k, fresh):
     return find
 
 
-def any_pass(x_type, best_type, codec, red):
-    """Windows first .. last - 1 of each row, whatever their taps: at borders, and where no two are alike."""
+def any_pass(x_type, best_type, codec, red, k, fresh):
+    """k taps of windows first .. last - 1 of each row, wherever these lie: at borders, and where no two are alike.
 
-    def find(at, rows, below, spans_at, first, last, inner, dilation, unit, to_best, to_taken, pitch):
-        x, spans = pointer(at, x_type), pointer(spans_at, INT64)
+    Taps outside a window are its nearest one again, which changes nothing: so no loop depends on the window.
+    """
+    item = x_type.itemsize
+
+    def find(finding, at, rows, below, first, last, number, best_at, taken_at, to_best, to_taken):
+        full_width()
+        q = unpacked(finding, Finding)
+        inner, pitch = q.inner, q.pitch
+        starts = pointer(q.ends_w, INT32)
+        heads, tails = pointer(q.ends_w + 4 * q.ends, INT32), pointer(q.ends_w + 8 * q.ends, INT32)
+        best, taken = pointer(best_at, best_type), pointer(taken_at, INT32)
         chosen, chosen_tap = pointer(to_best, best_type), pointer(to_taken, INT32)
-        tap = dilation * inner
+        zero, dilation, unit = np.int32(number), np.int32(q.dw), np.int32(q.unit_w)
         for r in range(rows):
-            for o in range(first, last):
-                start, j0, j1 = spans[3 * o], spans[3 * o + 1], spans[3 * o + 2]
-                src = r * below + (start + j0 * dilation) * inner
-                for c in range(inner):
-                    acc = seed(red, decode(codec, x[src + c]), np.int32(j0 * unit))
-                    for j in range(1, j1 - j0):
-                        v = decode(codec, x[src + c + j * tap])
-                        acc = combine(red, acc, seed(red, v, np.int32((j0 + j) * unit)))
-                    chosen[r * pitch + o * inner + c] = acc[0]
-                    chosen_tap[r * pitch + o * inner + c] = acc[1]
+            x, dst = pointer(at + r * below * item, x_type), r * pitch
+            if inner == 1:
+                for i in range(first, last):
+                    start, head, tail = fetch(starts, i), fetch(heads, i), fetch(tails, i)
+                    tap = np.int32(lesser(greater(zero, head), tail))
+                    v = decode(codec, fetch(x, np.int32(start + np.int32(tap * dilation))))
+                    acc = seed(red, v, np.int32(tap * unit))
+                    for j in range(1, k):
+                        tap = np.int32(lesser(greater(np.int32(zero + np.int32(j)), head), tail))
+                        v = decode(codec, fetch(x, np.int32(start + np.int32(tap * dilation))))
+                        acc = combine(red, acc, seed(red, v, np.int32(tap * unit)))
+                    if not fresh:
+                        acc = combine(red, (fetch(best, dst + i), fetch(taken, dst + i)), acc)
+                    put(chosen, dst + i, acc[0])
+                    put(chosen_tap, dst + i, acc[1])
+            else:
+                for o in range(first, last):
+                    head, tail = np.int64(heads[o]), np.int64(tails[o])
+                    for c in range(inner):
+                        tap = lesser(greater(number, head), tail)
+                        v = decode(codec, fetch(x, (starts[o] + tap * q.dw) * inner + c))
+                        acc = seed(red, v, np.int32(tap * q.unit_w))
+                        for j in range(1, k):
+                            tap = lesser(greater(number + j, head), tail)
+                            v = decode(codec, fetch(x, (starts[o] + tap * q.dw) * inner + c))
+                            acc = combine(red, acc, seed(red, v, np.int32(tap * q.unit_w)))
+                        i = dst + o * inner + c
+                        if not fresh:
+                            acc = combine(red, (fetch(best, i), fetch(taken, i)), acc)
+                        put(chosen, i, acc[0])
+                        put(chosen_tap, i, acc[1])
         return 0
 
     return find
@@ -188,18 +230,32 @@ def down_pass(best_type, red, taps, fresh):
 
 
 def gather_pass(x_type):
-    """Rows of x that are not dense, or not in that order, made so."""
+    """Rows of x made dense, with copies of their ends before and behind them: taps there are the nearest element's.
 
-    def gather(at, rows, below, n, step, inner, inner_step, to, pitch):
-        x, line = pointer(at, x_type), pointer(to, x_type)
+    With `whole`, an overshoot of less than WHOLE elements is read and written.
+    """
+
+    def gather(finding, at, rows, whole, to):
+        q = unpacked(finding, Finding)
+        x, line, n, pitch = pointer(at, x_type), pointer(to, x_type), q.copied, q.below
         for r in range(rows):
-            for i in range(n):
-                if inner_step == 1:
-                    for c in range(inner):
-                        put(line, r * pitch + i * inner + c, fetch(x, r * below + i * step + c))
-                else:
-                    for c in range(inner):
-                        put(line, r * pitch + i * inner + c, fetch_alone(x, r * below + i * step + c * inner_step))
+            src, dst = r * q.xh, r * pitch
+            if q.inner == 1 and q.xw == 1 and whole == 1:
+                for i in range(0, n, WHOLE):
+                    for lane in range(WHOLE):
+                        put(line, dst + i + lane, fetch(x, src + i + lane))
+            else:
+                for i in range(n):
+                    if q.xi == 1:
+                        for c in range(q.inner):
+                            put(line, dst + i * q.inner + c, fetch(x, src + i * q.xw + c))
+                    else:
+                        for c in range(q.inner):
+                            put(line, dst + i * q.inner + c, fetch_alone(x, src + i * q.xw + c * q.xi))
+            for i in range(q.left):
+                line[dst - q.left + i] = x[src]
+            for i in range(q.right):
+                line[dst + n + i] = x[src + (n - 1) * q.xw]
         return 0
 
     return gather
@@ -257,7 +313,8 @@ def finders(x_type, best_type, codec, red, step, taps, rows):
     made = [
         across_pass(x_type, best_type, codec, red, step, taps, True),
         across_pass(x_type, best_type, codec, red, step, taps, False),
-        any_pass(x_type, best_type, codec, red),
+        any_pass(x_type, best_type, codec, red, taps, True),
+        any_pass(x_type, best_type, codec, red, taps, False),
         down_pass(best_type, red, rows, True),
         down_pass(best_type, red, rows, False),
         gather_pass(x_type),
