@@ -89,7 +89,7 @@ def buffered(plan: JobPlan, form: Form) -> int:
     return int(direct and past_caches(form, item) and math.prod(form.x[1:]) * item <= LARGEST_BUFFER)
 
 
-def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner | Runners:
     """Gradients of operators that choose an element of each window; the third operand says which, or x does."""
     if len(plan.dtypes) == 2 and (axes := tile_axes(plan)):
         return found_in_tiles(plan, form, axes)
@@ -98,26 +98,22 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     f = Frame(*packed[:FRAME].tolist())
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     g_type, x_type, g_codec = payload(plan.dtypes[0]), payload(plan.out_dtype), input_codec(plan.dtypes[0])
-    constants: tuple = (g_type, x_type, g_codec)
-    kernel = chosen
-    if x_type != acc:
-        kernel, constants = chosen_wide, (g_type, x_type, acc, (g_codec, input_codec(plan.out_dtype)))
-    code = jit.compiled(kernel, 8, constants)
-    elements, past = math.prod(form.x), buffered(plan, form)
+    elements, narrow = math.prod(form.x), x_type == acc
+    constants = (g_type, x_type, g_codec) if narrow else (g_type, x_type, acc, (g_codec, input_codec(plan.out_dtype)))
+    ways = (buffered(plan, form),) if narrow else ()
+    code = jit.compiled(chosen if narrow else chosen_wide, 8 + len(ways), constants)
 
-    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
-        if len(arrays) == 3:
-            where = arrays[2]
-            check_indices(plan, where, form)
-        else:
-            back = tuple(form.order.index(a) for a in range(len(form.order)))
-            found = run_pooling(arrays[1].transpose(back), plan.request._replace(keepdims=True))[1]
-            where = np.ascontiguousarray(found.transpose(form.order))
+    def give(arrays: list[np.ndarray], where: np.ndarray, out: np.ndarray, wrong: np.ndarray) -> None:
         bands = bands_of(f)
-        addresses = (arrays[0].ctypes.data, where.ctypes.data, out.ctypes.data, packed.ctypes.data, bands, past)
-        launch(code, addresses, constants, f.outer * bands, elements)
+        addresses = tuple(a.ctypes.data for a in (arrays[0], where, out, packed))
+        launch(code, (*addresses, bands, *ways, wrong.ctypes.data), constants, f.outer * bands, elements)
 
-    return run
+    def find(arrays: list[np.ndarray], out: np.ndarray) -> None:
+        back = tuple(form.order.index(a) for a in range(len(form.order)))
+        found = run_pooling(arrays[1].transpose(back), plan.request._replace(keepdims=True))[1]
+        give(arrays, np.ascontiguousarray(found.transpose(form.order)), out, np.zeros(1, np.uint8))
+
+    return find if len(plan.dtypes) == 2 else checking(plan, form, 2, give)
 
 
 def found_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
@@ -159,24 +155,42 @@ def check_indices(plan: JobPlan, where: np.ndarray, form: Form) -> None:
             raise index_error(plan, high if high >= limit else low, limit)
 
 
+def checking(plan: JobPlan, form: Form, at: int, run: Callable[..., None]) -> Runners:
+    """`run(arrays, indices, out, wrong)`, which sets the byte `wrong` for indices outside, as runners that raise.
+
+    Into an array that others have nothing is written before all indices, operand `at`, are known to be inside.
+    """
+
+    def run_new(arrays: list[np.ndarray], out: np.ndarray) -> None:
+        wrong = np.zeros(1, np.uint8)
+        run(arrays, arrays[at], out, wrong)
+        if wrong[0]:
+            check_indices(plan, arrays[at], form)
+
+    def run_into(arrays: list[np.ndarray], out: np.ndarray) -> None:
+        check_indices(plan, arrays[at], form)
+        run_new(arrays, out)
+
+    return Runners(run_into, run_new)
+
+
 def payload_of_size(dtype: np.dtype) -> np.dtype:
     """Unsigned integers of the same size: elements that are only moved."""
     return np.dtype(f"u{dtype.itemsize}")
 
 
-def unpool_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
+def unpool_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runners:
     """Elements at their indices."""
     f = Frame(*packed[:FRAME].tolist())
     constants = (payload_of_size(plan.out_dtype),)
-    code = jit.compiled(unpool, 7, constants)
+    code = jit.compiled(unpool, 8, constants)
 
-    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = packed) -> None:
-        check_indices(plan, arrays[1], form)
+    def run(arrays: list[np.ndarray], where: np.ndarray, out: np.ndarray, wrong: np.ndarray) -> None:
         bands = bands_of(f)
-        addresses = (arrays[0].ctypes.data, arrays[1].ctypes.data, out.ctypes.data, packed.ctypes.data, bands)
-        launch(code, addresses, constants, f.outer * bands, math.prod(form.x))
+        addresses = tuple(a.ctypes.data for a in (arrays[0], where, out, packed))
+        launch(code, (*addresses, bands, wrong.ctypes.data), constants, f.outer * bands, math.prod(form.x))
 
-    return run
+    return checking(plan, form, 1, run)
 
 
 def unpool_gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runners:
@@ -187,18 +201,11 @@ def unpool_gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Run
     constants = (payload_of_size(plan.out_dtype), numbers)
     code = jit.compiled(unpool_back, 7, constants)
 
-    def run_new(arrays: list[np.ndarray], out: np.ndarray) -> None:
-        wrong = np.zeros(1, np.uint8)
-        addresses = tuple(a.ctypes.data for a in (arrays[0], arrays[2], out, packed, wrong))
+    def run(arrays: list[np.ndarray], where: np.ndarray, out: np.ndarray, wrong: np.ndarray) -> None:
+        addresses = tuple(a.ctypes.data for a in (arrays[0], where, out, packed, wrong))
         launch(code, addresses, constants, f.outer, math.prod(form.x))
-        if wrong[0]:
-            check_indices(plan, arrays[2], form)
 
-    def run(arrays: list[np.ndarray], out: np.ndarray) -> None:
-        check_indices(plan, arrays[2], form)
-        run_new(arrays, out)
-
-    return Runners(run, run_new)
+    return checking(plan, form, 2, run)
 
 
 ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner | Runners]] = {

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from gpupool.kernels.reducers import picks
 
-from .cpu_program import Extent, Place, Program
+from .cpu_loops import Extent, Place
+from .cpu_program import Program
 
 # Taps of one pass over overlapping windows. Two passes (three taps, then two of those) make a 5x5 maximum of 20x20
 # planes in 0.41 us a plane, one pass of five in 0.72 us; and few numbers of taps mean few kernels to compile.

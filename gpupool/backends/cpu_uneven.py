@@ -17,7 +17,8 @@ import numpy as np
 from gpupool.kernels.cpu.passes import MOST_TAPS, Types
 from gpupool.kernels.window import Axis, Geometry, adaptive_range
 
-from .cpu_program import Extent, Place, Program, Units, pack_units
+from .cpu_loops import Extent, Place
+from .cpu_program import Program, Units, pack_units
 from .cpu_reduction import Emit
 from .cpu_windows import BAND_ELEMENTS
 

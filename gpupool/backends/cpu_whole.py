@@ -19,7 +19,8 @@ from gpupool.kernels.cpu.passes import KEPT, MOST_TAPS, PLAIN, Types
 from gpupool.kernels.reducers import picks
 from gpupool.kernels.window import Axis, Batch, Geometry
 
-from .cpu_program import Extent, Loop, Place, Program, Units, nest, pack_units
+from .cpu_loops import Extent, Loop, Place, nest
+from .cpu_program import Program, Units, pack_units
 from .cpu_reduction import Emit
 
 BLOCK = MOST_TAPS**3

@@ -27,8 +27,9 @@ from gpupool.kernels.cpu.rolling import MOST_LINES
 from gpupool.kernels.reducers import dear, unordered
 from gpupool.kernels.window import Geometry, extent, first_tap, tap_count, tap_range
 
+from .cpu_loops import Extent, Place
 from .cpu_pieces import Piece, counts_of, evenly, pieces, runs
-from .cpu_program import Extent, Place, Program, Units, pack_units
+from .cpu_program import Program, Units, pack_units
 from .cpu_reduction import MOST_TAPS, TAPS, Emit, Reduction, Step
 
 BAND_ELEMENTS = 8192  # accumulators in a buffer, and more of them where windows are higher than 8 lines

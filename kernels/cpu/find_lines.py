@@ -160,8 +160,7 @@ def any_pass(x_type, best_type, codec, red, k, fresh):
     def find(finding, at, rows, below, first, last, number, best_at, taken_at, to_best, to_taken):
         full_width()
         q = unpacked(finding, Finding)
-        inner, pitch = q.inner, q.pitch
-        starts = pointer(q.ends_w, INT32)
+        inner, pitch, starts = q.inner, q.pitch, pointer(q.ends_w, INT32)
         heads, tails = pointer(q.ends_w + 4 * q.ends, INT32), pointer(q.ends_w + 8 * q.ends, INT32)
         best, taken = pointer(best_at, best_type), pointer(taken_at, INT32)
         chosen, chosen_tap = pointer(to_best, best_type), pointer(to_taken, INT32)
