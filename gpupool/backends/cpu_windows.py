@@ -293,12 +293,20 @@ def is_long(lanes: int, types: Types) -> bool:
     return lanes * min(types.acc.itemsize, 4) >= 4 * FEWEST_LANES
 
 
+def has_few_borders(g: Geometry) -> bool:
+    """Whether columns at borders may be made one by one."""
+    w = g.w
+    beyond = (w.out - 1) * w.s - w.before + extent(w.k, w.d) - w.n
+    borders = -(-w.before // w.s) + (-(-beyond // w.s) if beyond > 0 else 0)
+    return borders <= BORDER_COLUMNS or g.inner.n >= WIDE_CHANNELS
+
+
 def rolls(g: Geometry, types: Types) -> bool:
     """Whether windows roll down the rows: overlapping ones of few taps and lines that lie side by side."""
     h, w, chans = g.h, g.w, g.inner.n
     small = h.s == w.s == h.d == g.d.k == 1 and 1 < h.k <= MOST_LINES and w.k <= TAPS and not dear(types.red)
     dense = w.xs == w.ys == chans and (chans == 1 or g.inner.xs == g.inner.ys == 1)
-    return small and dense and is_long((w.out - w.k) * chans, types)
+    return small and dense and is_long((w.out - w.k) * chans, types) and has_few_borders(g)
 
 
 def is_tall(g: Geometry, types: Types) -> bool:
@@ -317,9 +325,7 @@ def is_direct(g: Geometry, types: Types) -> bool:
         return False
     if (dear(types.red) or not isinstance(types.x_codec, Plain)) and w.k > w.s:
         return False
-    beyond = (w.out - 1) * w.s - w.before + extent(w.k, w.d) - w.n
-    borders = -(-w.before // w.s) + (-(-beyond // w.s) if beyond > 0 else 0)
-    return borders <= BORDER_COLUMNS or g.inner.n >= WIDE_CHANNELS
+    return has_few_borders(g)
 
 
 def streams(g: Geometry, y: Place, cols: int) -> bool:
@@ -342,7 +348,7 @@ def sizes(g: Geometry, types: Types) -> tuple[int, int, int]:
         return 1, evenly(h.out, ROLLED_ROWS), evenly(w.out, max(1, lanes // channels))
     if is_tall(g, types):
         line, reach = TALL_BYTES // (channels * types.acc.itemsize), extent(w.k, w.d) - 1
-        cols = evenly(w.out, max(line // h.k - reach, reach))
+        cols = evenly(w.out, max(1, line // h.k - reach, reach))
         return 1, min(h.out, h.k * max(1, line // ((cols + reach) * h.k))), cols
     reach = extent(h.k, h.d)
     cols = w.out if w.out * channels <= 2 * TILE_COLUMNS else max(1, TILE_COLUMNS // channels, extent(w.k, w.d) - 1)
@@ -366,7 +372,8 @@ def windows_program(g: Geometry, types: Types) -> tuple[np.ndarray, int]:
     tiles, tile_kinds = pieces(g.w, cols)
     programs: dict[tuple[int, int, int, int], Program] = {}
     prologue, copies = Program(types), None
-    if not is_direct(g, types) and not is_tall(g, types):  # one buffer for all units: what is filled at first must stay
+    if not (is_direct(g, types) or is_tall(g, types) or rolls(g, types)):
+        # One buffer for all units: what is filled at first must stay.
         spans = [copied(g, planes, b, t) for b in bands for t in tiles]
         copies = Extent(planes, *(max(sizes) for sizes in list(zip(*spans, strict=True))[1:]))
         prologue.fill(prologue.buffer(copies), copies)
