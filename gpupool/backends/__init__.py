@@ -3,8 +3,9 @@
 One array in, results out:
 
 - on the CPU: `cpu` (arrays, calls, threads), `cpu_engines` (which engine runs); programs of passes: `cpu_program` (how
-  they are written) with `cpu_loops`, `cpu_windows` (windows that slide) with `cpu_pieces` and `cpu_reduction`,
-  `cpu_uneven` (those that share an axis), `cpu_whole` (whole planes); `cpu_find` (the engine that finds positions).
+  they are written) with `cpu_loops`, `cpu_windows` (windows that slide) with `cpu_ways`, `cpu_pieces` and
+  `cpu_reduction`, `cpu_uneven` (those that share an axis), `cpu_whole` (whole planes); `cpu_find` (the engine that
+  finds positions).
 - on the GPU: `cuda` (arrays, calls, streams), `cuda_arrays` and `cuda_dlpack` (the libraries' arrays), `cuda_launch`
   (the driver, or the simulator), `cuda_choose` (which kernel runs). Of each kernel, what its threads do: `cuda_tiles`,
   `cuda_last`, `cuda_pixels` and `cuda_shared` (small windows), `cuda_large`, `cuda_groups` and `cuda_planes` (whole

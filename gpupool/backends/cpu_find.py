@@ -18,6 +18,7 @@ MOST_TAPS = 8  # of one pass: more need more registers than there are
 # Windows in a row, below which all lines of a band are one row of lanes: 3x3 of 56 in a row 23.1 ms instead of 26.1, of
 # 112 in a row 24.6 instead of 22.1.
 NARROW = 80
+MOST_PITCH = 2  # times the windows of a row: lanes of copied lines, of which the others are of no use
 FEW = 4  # windows in a row, below which long ones are gone through tap by tap
 MOST_TABLE = 2**31 - 1  # elements of a plane: distances in it are int32
 # Bytes of buffers that a band should need: 3x3 s2 on 8x112x112x64 takes 26 ms with 128 KiB, 18 with 256, 10 from here.
@@ -109,10 +110,10 @@ def row_of(w: Axis, h: Axis, rule: Any, inner: tuple[int, int], spans: np.ndarra
         inside = beyond = w.out
     gathers = int(w.xs != n or xi != 1) if n > 1 else int(w.xs != 1)
     below, copied = w.n * n + WHOLE * w.s, w.n
-    if n == 1 and isinstance(rule, Sliding) and w.d == 1 and w.out < NARROW:
+    pitch = -(-((w.out - 1) * w.s + w.k) // w.s)  # windows from one copied line to the next
+    if n == 1 and isinstance(rule, Sliding) and w.d == 1 and w.out < NARROW and pitch <= MOST_PITCH * w.out:
         content = (w.out - 1) * w.s + w.k
         copied = min(w.n, content - w.before)
-        pitch = -(-content // w.s)
         margins = w.before, content - w.before - copied
         return Row(0, w.out, 1, pitch * w.s, pitch, 1, (copied, *margins), (inside, w.out - beyond))
     pitch = -(-w.out * n // WHOLE) * WHOLE + WHOLE
@@ -174,7 +175,7 @@ def find_program(
     """
     flat = where.kind != "u"
     flat_d, flat_h = (g.h.n * g.w.n, g.w.n) if flat else (0, 0)
-    lines = g.h.n == g.d.n == 1 and (flat or g.h.k == g.d.k == 1)
+    lines = g.h.n == g.d.n == g.h.out == g.d.out == 1 and (flat or g.h.k == g.d.k == 1)
     if lines and isinstance(rule, Sliding):  # rows of planes that are one line each
         rest = g.outer2
         g = g._replace(outer2=g.outer2._replace(n=1, xs=0, ys=0))

@@ -33,7 +33,7 @@ COUNTS = (1, 2, 4, 8, 16)  # divisors that passes are compiled for: dividing by 
 WIDE = 32  # channels from which on each column is a loop of its own where divisors differ
 FEW = 8  # a loop shorter than this is not a vector loop
 ALIGNMENT = 64
-CHUNK = 16  # lanes, and multiples of them, that windows of many taps are worked on at a time
+CHUNK = 16  # lanes, and multiples of them, that windows of many lines are worked on at a time
 ENDS_BYTES = 16 << 10  # of what they keep: half of the first-level cache
 
 
@@ -154,27 +154,18 @@ class Program:
         self.ops.append((self._pass(rolling_function, taps[0], lines[0]), record))
         self._free.append((ring, lines[0] * pitch + stage))
 
-    def blocks(
-        self, src: Place, dst: Place, extent: Extent, axis: str, taps: int, real: tuple[int, int] | None = None
-    ) -> None:
-        """dst = accumulators of windows of many taps along "row" or "col", at stride 1: see `blockwise`.
+    def blocks(self, src: Place, dst: Place, extent: Extent, lines: tuple[int, int, int]) -> None:
+        """dst = accumulators of windows of many lines, at stride 1, of one plane: see `blockwise`.
 
-        `real` is the half-open range of source positions that are real, else all are.
+        `lines` are those of a window, and which of all are real: the half-open range.
         """
-        planes, rows, cols, chans = extent
-        if axis == "row":
-            outer, out = Loop(planes, src.plane, dst.plane, 0), Loop(rows, src.row, dst.row, 0)
-        else:
-            outer, out = Loop(rows, src.row, dst.row, 0), Loop(cols, src.col, dst.col, 0)
-        lanes = cols * chans if axis == "row" else chans
-        item = self.types.acc.itemsize
-        chunk = min(lanes, max(CHUNK, ENDS_BYTES // (item * taps) // CHUNK * CHUNK))
-        size = aligned((taps + 2) * chunk * item)
+        lanes, item = extent.cols * extent.chans, self.types.acc.itemsize
+        chunk = min(lanes, max(CHUNK, ENDS_BYTES // (item * lines[0]) // CHUNK * CHUNK))
+        size = aligned((lines[0] + 2) * chunk * item)
         ends = self._take(size)
         record = Blockwise(
-            outer.n, outer.src, outer.dst, out.n, out.src, out.dst, *(real or (0, out.n + taps - 1)), taps, lanes,
-            chunk, src.at, dst.at, ends,
-        )  # fmt: skip
+            extent.rows, src.row, dst.row, lines[1], lines[2], lines[0], lanes, chunk, src.at, dst.at, ends
+        )
         self.ops.append((self._pass(blockwise_function, src.base == "x"), record))
         self._free.append((ends, size))
 

@@ -16,8 +16,6 @@ from .cpu_program import Program
 # planes in 0.41 us a plane, one pass of five in 0.72 us; and few numbers of taps mean few kernels to compile.
 TAPS = 4
 MOST_TAPS = 8  # of windows that share none
-MANY_TAPS = 10  # from which on windows are made of blocks
-FEWEST_BYTES = 256  # of accumulators at each position for that
 Emit = Callable[..., Any]  # emit(source, taps, bytes between taps, first column, columns)
 
 
@@ -86,12 +84,6 @@ class Reduction:
         factor = _factor(k, s) if d == 1 else 1
         if k <= TAPS:
             emit(_scaled(src, axis, s), k, d * _pitch(src, axis))
-        elif s == d == 1 and not self.shared and k >= MANY_TAPS and self._lanes(axis) * src.item >= FEWEST_BYTES:
-            some = self._few(axis, out)
-            to = self.program.buffer(self.whole)
-            self.program.blocks(src, to, some, axis, k)
-            emit(to, 1, 0)
-            self.program.release(to, self.whole)
         elif factor > 1:  # windows that share no taps shrink the axis itself
             n = (out - 1) * (s // factor) + k // factor
             small = self.whole._replace(**{_field(axis): n})
@@ -102,10 +94,6 @@ class Reduction:
         else:
             positions = (out - 1) * s + 1
             self._last(src, axis, positions, k, d, lambda p, taps, tap: emit(_scaled(p, axis, s), taps, tap))
-
-    def _lanes(self, axis: str) -> int:
-        """Accumulators that lie side by side at each position of the axis."""
-        return self.whole.chans * (self.whole.cols if axis == "row" else 1)
 
     def _few(self, axis: str, n: int) -> Extent:
         return self.whole._replace(**{_field(axis): n})

@@ -10,6 +10,9 @@ whose buffers stay in the cache:
 
 Taps combine in row-major order, so the first of equal elements wins as in the point engine. Up to four taps are one
 pass. More are combined from shorter windows that share their work: 31 maxima cost four passes.
+
+There are shorter ways (`cpu_ways`): overlapping windows of few lines roll, across, down and to the result in one loop;
+those of many lines whose elements may come in any order are tall, combined down from blocks of lines before across.
 """
 
 from __future__ import annotations
@@ -21,31 +24,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu.passes import Types
-from gpupool.kernels.cpu.rolling import MOST_LINES
-from gpupool.kernels.reducers import dear, unordered
 from gpupool.kernels.window import Geometry, extent, first_tap, tap_count, tap_range
 
 from .cpu_loops import Extent, Place
 from .cpu_pieces import Piece, counts_of, evenly, pieces, runs
 from .cpu_program import Program, Units, pack_units
-from .cpu_reduction import MOST_TAPS, TAPS, Emit, Reduction, Step
+from .cpu_reduction import TAPS, Emit, Reduction, Step
+from .cpu_ways import is_dense, is_direct, is_down_first, is_long, is_tall, rolls
 
 BAND_ELEMENTS = 8192  # accumulators in a buffer, and more of them where windows are higher than 8 lines
 STRIP_BYTES = 4096  # of a buffer in which rows are reduced across: a 31x31 mean takes 3.2 ms, 4.8 with all rows at once
 TILE_COLUMNS = 2048  # elements of a row, with their channels, that are pooled at a time
 PLANE_ELEMENTS = 2048  # smaller planes are pooled several at a time, at least this many elements in all
-BORDER_COLUMNS = 4  # up to so many outputs at borders are made one by one, straight from the input
-WIDE_CHANNELS = 32  # channels from which on each output is a vector loop of its own
 RING_BYTES = 24 << 10  # of the lines that windows roll over: with x and y in the first-level cache
 ROLLED_ROWS = 64  # results in a column of which the first lines are combined twice
-FEWEST_LANES = 64  # in a row of windows that roll: with 33, hot 3x3 means take 1.4 times as long as in two passes
 # Results of more bytes than this are written past the caches: their old contents are not read first. Pooling 3x3 at
 # stride 1 and then reading the result takes 0.8 of the time so where memory is cold (from 5 MiB to 39 MiB), and 1.3 of
 # it where one buffer of up to 20 MiB is used again and again; at 39 MiB it wins either way.
 STREAMED = 16 << 20
 LONG_RUN = 100  # bytes in a row of results from which on that pays
+FEWEST_ROWS = 32  # of results that are reduced down first: threads should have something to share
 TALL_BYTES = 1 << 20  # of the lines of windows that are reduced down first: with x in the second-level cache
 RUNS = 3  # more runs of columns with different divisors take a list of divisors
 
@@ -204,8 +203,13 @@ class Unit:
         rows = self.program.buffer(whole)
         self.program.fill(rows, whole._replace(cols=tile.lo))
         self.program.fill(rows.moved(col=tile.hi), whole._replace(cols=tile.span - tile.hi))
-        real, to = whole._replace(cols=tile.hi - tile.lo), rows.moved(col=tile.lo)
-        self.program.blocks(x.moved(col=tile.lo), to, real, "row", h.k, (band.lo, band.hi))
+        real, src = whole._replace(cols=tile.hi - tile.lo), x.moved(col=tile.lo)
+        if not is_dense(self.g):
+            lines = real._replace(rows=band.hi)
+            src = self.program.buffer(lines)
+            known = lines._replace(rows=band.hi - band.lo)
+            self.program.combine(x.moved(row=band.lo, col=tile.lo), src.moved(row=band.lo), known)
+        self.program.blocks(src, rows.moved(col=tile.lo), real, (h.k, band.lo, band.hi))
         some = strip_rows(whole, self.types)
         for row in range(0, band.out, some):
             counts = sink.rows[row : row + some]
@@ -272,62 +276,6 @@ def strip_rows(copy: Extent, types: Types) -> int:
     return max(1, STRIP_BYTES // (copy.cols * copy.chans * types.acc.itemsize))
 
 
-def is_down_first(g: Geometry, types: Types) -> bool:
-    """Whether windows are reduced down before they are across: small ones that share no columns, all inside the input,
-    of elements that may come in any order."""
-    axes = (g.h, g.w)
-    inside = all(a.before == 0 and (a.out - 1) * a.s + extent(a.k, a.d) <= a.n for a in axes)
-    small = all(1 < a.k <= TAPS for a in axes) and extent(g.w.k, g.w.d) <= g.w.s and g.d.k == 1
-    if dear(types.red) and g.h.k > g.h.s:
-        return False
-    return inside and small and is_unordered(types)
-
-
-def is_unordered(types: Types) -> bool:
-    """Whether elements may come in any order."""
-    return type(unordered(types.red, types.acc)) is type(types.red)
-
-
-def is_long(lanes: int, types: Types) -> bool:
-    """Whether a row has enough lanes to roll: four full vectors, and more of narrow elements."""
-    return lanes * min(types.acc.itemsize, 4) >= 4 * FEWEST_LANES
-
-
-def has_few_borders(g: Geometry) -> bool:
-    """Whether columns at borders may be made one by one."""
-    w = g.w
-    beyond = (w.out - 1) * w.s - w.before + extent(w.k, w.d) - w.n
-    borders = -(-w.before // w.s) + (-(-beyond // w.s) if beyond > 0 else 0)
-    return borders <= BORDER_COLUMNS or g.inner.n >= WIDE_CHANNELS
-
-
-def rolls(g: Geometry, types: Types) -> bool:
-    """Whether windows roll down the rows: overlapping ones of few taps and lines that lie side by side."""
-    h, w, chans = g.h, g.w, g.inner.n
-    small = h.s == w.s == h.d == g.d.k == 1 and 1 < h.k <= MOST_LINES and w.k <= TAPS and not dear(types.red)
-    dense = w.xs == w.ys == chans and (chans == 1 or g.inner.xs == g.inner.ys == 1)
-    return small and dense and is_long((w.out - w.k) * chans, types) and has_few_borders(g)
-
-
-def is_tall(g: Geometry, types: Types) -> bool:
-    """Whether windows of many lines are reduced down before they are across."""
-    h, w, chans = g.h, g.w, g.inner.n
-    many = h.s == h.d == g.d.k == 1 and h.k > TAPS and is_unordered(types) and not dear(types.red)
-    dense = w.xs == chans and (chans == 1 or g.inner.xs == 1)
-    return many and dense and is_long(w.n * chans, types)
-
-
-def is_direct(g: Geometry, types: Types) -> bool:
-    """Whether rows are reduced straight from the input: not if elements would be decoded, or at a high price seeded,
-    often, or borders are wide."""
-    w = g.w
-    if w.k > TAPS and not (w.k == w.s <= MOST_TAPS and w.d == 1):
-        return False
-    if (dear(types.red) or not isinstance(types.x_codec, Plain)) and w.k > w.s:
-        return False
-    return has_few_borders(g)
-
-
 def streams(g: Geometry, y: Place, cols: int) -> bool:
     """Whether results are written past the caches: many of them, in runs of whole cache lines."""
     chans = g.inner.n
@@ -349,7 +297,8 @@ def sizes(g: Geometry, types: Types) -> tuple[int, int, int]:
     if is_tall(g, types):
         line, reach = TALL_BYTES // (channels * types.acc.itemsize), extent(w.k, w.d) - 1
         cols = evenly(w.out, max(1, line // h.k - reach, reach))
-        return 1, min(h.out, h.k * max(1, line // ((cols + reach) * h.k))), cols
+        blocks = max(1, min(line // ((cols + reach) * h.k), -(-FEWEST_ROWS // h.k)))
+        return 1, min(h.out, h.k * blocks), cols
     reach = extent(h.k, h.d)
     cols = w.out if w.out * channels <= 2 * TILE_COLUMNS else max(1, TILE_COLUMNS // channels, extent(w.k, w.d) - 1)
     cols = min(cols, w.out)

@@ -1,8 +1,9 @@
-"""Windows of many taps at stride 1 for the cost of few, whatever their number: from blocks of as many elements.
+"""Windows of many lines at stride 1 for the cost of few, whatever their number: from blocks of as many lines.
 
 Each window ends in the block behind the one in which it begins: it is the end of one block and the beginning of the
 next. Ends are combined backwards and kept, beginnings forwards on the way (van Herk, Gil and Werman). That takes three
 combinations an element, takes nothing back, and combines each window's own elements only: a NaN stays where it is.
+Blocks begin with every so manieth row of results, however these are cut into bands.
 """
 
 from __future__ import annotations
@@ -19,20 +20,17 @@ from .passes import KEPT, PLAIN, Types
 class Blockwise(NamedTuple):
     """What one execution is told; steps and offsets in bytes."""
 
-    outer: int  # rows, or planes, one after the other
-    outer_src: int
-    outer_dst: int
-    out: int  # results along the axis, and the steps from one to the next
-    src_step: int
-    dst_step: int
-    lo: int  # positions lo .. hi - 1 of the source, counted from the first window's first, are real
+    rows: int  # of results
+    src_row: int
+    dst_row: int
+    lo: int  # lines lo .. hi - 1 of the source, counted from the first window's first, are real
     hi: int
-    taps: int
-    lanes: int  # side by side at each position
+    lines: int  # of a window
+    lanes: int  # of a line
     chunk: int  # that are worked on at a time
     src: int
     dst: int
-    ends: int  # room for `taps` + 2 chunks of accumulators
+    ends: int  # room for `lines` + 2 chunks of accumulators
 
 
 def blockwise_function(types: Types, loads: bool) -> int:
@@ -44,39 +42,37 @@ def blockwise_function(types: Types, loads: bool) -> int:
     def run_blocks(record, x, y, buffers):
         full_width()
         told = unpacked(record, Blockwise)
-        k, step, ends = told.taps, told.chunk * item, buffers + told.ends
+        k, step, ends = told.lines, told.chunk * item, buffers + told.ends
         begun = pointer(ends + (k + 1) * step, acc_type)
-        for r in range(told.outer):
-            for lane in range(0, told.lanes, told.chunk):
-                n = lesser(told.chunk, told.lanes - lane)
-                src_at = (x if loads else buffers) + told.src + r * told.outer_src + lane * src_item
-                dst_at = buffers + told.dst + r * told.outer_dst + lane * item
-                for first in range(0, told.out, k):
-                    after = pointer(ends + k * step, acc_type)
-                    for i in range(n):
-                        put0(after, i, neutral)
-                        put1(begun, i, neutral)
-                    for j in range(k - 1, -1, -1):
-                        src = pointer(src_at + (first + j) * told.src_step, src_type)
-                        end, after = pointer(ends + j * step, acc_type), pointer(ends + (j + 1) * step, acc_type)
-                        real = told.lo <= first + j < told.hi
-                        for i in range(n if real else 0):
-                            v = seed(seeder, decode(codec, fetch(src, i)), 0)
-                            put0(end, i, combine(red, v, fetch(after, i)))
-                        for i in range(0 if real else n):
-                            put0(end, i, fetch(after, i))
-                    for j in range(lesser(k, told.out - first)):
-                        position = first + k + j - 1
-                        src = pointer(src_at + position * told.src_step, src_type)
-                        dst = pointer(dst_at + (first + j) * told.dst_step, acc_type)
-                        end = pointer(ends + j * step, acc_type)
-                        real = j > 0 and told.lo <= position < told.hi
-                        for i in range(n if real else 0):
-                            v = combine(red, fetch(begun, i), seed(seeder, decode(codec, fetch(src, i)), 0))
-                            put0(begun, i, v)
-                            put1(dst, i, combine(red, fetch(end, i), v))
-                        for i in range(0 if real else n):
-                            put1(dst, i, combine(red, fetch(end, i), fetch(begun, i)))
+        for lane in range(0, told.lanes, told.chunk):
+            n = lesser(told.chunk, told.lanes - lane)
+            src_at = (x if loads else buffers) + told.src + lane * src_item
+            dst_at = buffers + told.dst + lane * item
+            for first in range(0, told.rows, k):
+                after = pointer(ends + k * step, acc_type)
+                for i in range(n):
+                    put0(after, i, neutral)
+                for i in range(n):
+                    put0(begun, i, neutral)
+                for j in range(k - 1, -1, -1):
+                    src = pointer(src_at + (first + j) * told.src_row, src_type)
+                    end, after = pointer(ends + j * step, acc_type), pointer(ends + (j + 1) * step, acc_type)
+                    real = told.lo <= first + j < told.hi
+                    for i in range(n if real else 0):
+                        put0(end, i, combine(red, seed(seeder, decode(codec, fetch(src, i)), 0), after[i]))
+                    for i in range(0 if real else n):
+                        put0(end, i, after[i])
+                for j in range(lesser(k, told.rows - first)):
+                    line = first + k + j - 1
+                    src, end = pointer(src_at + line * told.src_row, src_type), pointer(ends + j * step, acc_type)
+                    dst = pointer(dst_at + (first + j) * told.dst_row, acc_type)
+                    real = j > 0 and told.lo <= line < told.hi
+                    for i in range(n if real else 0):
+                        v = combine(red, begun[i], seed(seeder, decode(codec, fetch(src, i)), 0))
+                        put0(begun, i, v)
+                        put1(dst, i, combine(red, end[i], v))
+                    for i in range(0 if real else n):
+                        put1(dst, i, combine(red, end[i], begun[i]))
         return 0
 
     return c_function(run_blocks)
