@@ -11,12 +11,12 @@ from .extremes import whole
 
 
 def raised(x, p):
-    """x**p for x >= 0; kernels for CPUs have their own, within 1 ulp of x's type, which vectors can hold."""
+    """x**p for x >= 0; kernels for CPUs have their own, which vectors can hold (`cpu/raising.py`)."""
     return x**p
 
 
 def raised_briefly(x, p):
-    """x**p in float64 to 30 bits, where x and the power are 0, infinite, NaN or normal."""
+    """x**p in float64 to 31 bits, where x and the power are 0, infinite, NaN or normal."""
     return np.float64(x) ** np.float64(p)
 
 

@@ -31,9 +31,9 @@ from .cpu_tiles import Tiled, brief_in_tiles, powers_in_tiles, tile_axes
 
 BRIEF_TAPS = 8  # of a window whose powers one pass can hold
 PRODUCTS = (0.0, 1.0, 2.0, 3.0)  # exponents for which a power is none, or a product
+CHUNK = 1 << 18  # bytes of norms for each thread at a time, so that caches hold them
 # Powers of norms and quotients by them are held to 1/n .. n, so that their product with an element's power is exact but
 # for its rounding.
-CHUNK = 1 << 18  # bytes of norms for each thread at a time, so that caches hold them
 MOST = {"float32": 2.0**100, "float64": 2.0**500}
 
 

@@ -64,12 +64,12 @@ class Finding(NamedTuple):
     clipped_tail: int
     inside_h: int  # and these rows of windows
     beyond_h: int
-    gathers: int  # whether lines are copied first: they are not dense, or windows lack taps
+    gathers: int  # whether lines are copied first: they are not dense, or rows of windows are short
     copied: int  # elements of each, and copies of its ends before and behind it (where inner is 1)
     left: int
     right: int
     below: int  # elements between two copied lines
-    flat: int  # whether all lines are one row of lanes, because lines of x lie `pitch` windows apart
+    flat: int  # whether all lines are one row of lanes: copied ones lie `pitch` windows apart
     x_high: int  # elements of x from element (0, ..., 0) on
     taps: int  # of one pass across
     rows: int  # of one pass down

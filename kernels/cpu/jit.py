@@ -254,7 +254,7 @@ def _scopes(module: Any, names: tuple[str, ...] = (READ,)) -> Any:
 
 @intrinsic
 def fetch(typingctx, p, i):
-    """p[i] of a pass, which never writes where it reads: no vector loop needs to check that at run time."""
+    """p[i] of a loop that never writes where it reads so: it needs not check that at run time."""
 
     def generate(context, builder, signature, args):
         value = builder.load(builder.gep(args[0], [args[1]]))

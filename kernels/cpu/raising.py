@@ -4,7 +4,7 @@ x**p is 2**(p * log2(x)), and log2(x) is x's exponent and the logarithm of what 
 series in s = (m - 1) / (m + 1). Polynomials are the best ones of their degree; how much they leave out stands beside.
 Kernels for GPUs call their library's `pow`: there it is pasted into each thread like any other code and takes no call,
 and shared code would change kernels that have been measured. One meaning holds for both: the rules of IEEE for 0,
-infinities and NaN, and an error within 2 ulp of float64, or of 30 bits where results are rounded to float32.
+infinities and NaN, and an error within 2 ulp of float64, or of 31 bits where results are rounded to float32.
 """
 
 from __future__ import annotations
