@@ -45,7 +45,7 @@ ROLLED_ROWS = 64  # results in a column of which the first lines are combined tw
 STREAMED = 16 << 20
 LONG_RUN = 100  # bytes in a row of results from which on that pays
 FEWEST_ROWS = 32  # of results that are reduced down first: threads should have something to share
-TALL_BYTES = 1 << 20  # of the lines of windows that are reduced down first: with x in the second-level cache
+TALL_BYTES = 3 << 18  # of the lines of windows that are reduced down first: with x in the second-level cache
 RUNS = 3  # more runs of columns with different divisors take a list of divisors
 
 
