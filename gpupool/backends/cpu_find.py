@@ -15,9 +15,10 @@ from gpupool.kernels.window import SLIDING, Axis, Geometry, Sliding, extent
 from .cpu_windows import STREAMED
 
 MOST_TAPS = 8  # of one pass: more need more registers than there are
-# Windows in a row, below which all lines of a band are one row of lanes: 3x3 of 56 in a row 23.1 ms instead of 26.1, of
-# 112 in a row 24.6 instead of 22.1.
-NARROW = 80
+# Windows in a row for each of a window's taps, and at most, below which all lines of a band are one row of lanes. Indices
+# of 16x64x56x56 and 16x64x112x112 in ms, one thread: 3x3 s1 7.6 so instead of 7.3, 5x5 s1 8.5 instead of 10.1, 3x3 s2 16.8
+# instead of 12.4, 2x2 s2 15.0 instead of 9.6; of 32x192x28x28, 3x3 s1 11.8 instead of 14.4.
+NARROW, MOST_NARROW = 16, 80
 MOST_PITCH = 2  # times the windows of a row: lanes of copied lines, of which the others are of no use
 FEW = 4  # windows in a row, below which long ones are gone through tap by tap
 MOST_TABLE = 2**31 - 1  # elements of a plane: distances in it are int32
@@ -111,13 +112,14 @@ def row_of(w: Axis, h: Axis, rule: Any, inner: tuple[int, int], spans: np.ndarra
     gathers = int(w.xs != n or xi != 1) if n > 1 else int(w.xs != 1)
     below, copied = w.n * n + WHOLE * w.s, w.n
     pitch = -(-((w.out - 1) * w.s + w.k) // w.s)  # windows from one copied line to the next
-    if n == 1 and isinstance(rule, Sliding) and w.d == 1 and w.out < NARROW and pitch <= MOST_PITCH * w.out:
+    narrow = n == 1 and w.out < min(NARROW * w.k, MOST_NARROW)
+    if narrow and isinstance(rule, Sliding) and w.d == 1 and w.k > w.s and pitch <= MOST_PITCH * w.out:
         content = (w.out - 1) * w.s + w.k
         copied = min(w.n, content - w.before)
         margins = w.before, content - w.before - copied
         return Row(0, w.out, 1, pitch * w.s, pitch, 1, (copied, *margins), (inside, w.out - beyond))
     pitch = -(-w.out * n // WHOLE) * WHOLE + WHOLE
-    flat = n == 1 and inside == w.out and w.out < NARROW
+    flat = narrow and inside == w.out
     flat = flat and h.n * (below if gathers else abs(h.xs)) <= MOST_TABLE  # distances in a table are int32
     return Row(inside, beyond, gathers, below, w.out if flat else pitch, int(flat), (copied, 0, 0))
 
