@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gpupool.kernels.cpu.jit import Compiled
 
 MOST_THREADS = 1024
+MOST_ARGUMENTS = 6  # of a job, but for its first and last unit
 PIECES_PER_THREAD = 8  # work is handed out in pieces, so that a thread that is held up holds up only one of them
 
 
@@ -201,6 +202,8 @@ def run_pieces(code: Compiled, arguments: tuple[int, ...], constants: tuple, tot
 
     This thread and any free ones take the pieces.
     """
+    if len(arguments) > MOST_ARGUMENTS:  # a job has no room for more
+        raise ValueError(f"at most {MOST_ARGUMENTS} arguments, got {len(arguments)}")
     threads = get_num_threads()
     pieces = min(threads * PIECES_PER_THREAD, total // at_least)
     if threads > 1 and pieces > 1:

@@ -100,13 +100,14 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner | Run
     g_type, x_type, g_codec = payload(plan.dtypes[0]), payload(plan.out_dtype), input_codec(plan.dtypes[0])
     elements, narrow = math.prod(form.x), x_type == acc
     constants = (g_type, x_type, g_codec) if narrow else (g_type, x_type, acc, (g_codec, input_codec(plan.out_dtype)))
-    ways = (buffered(plan, form),) if narrow else ()
-    code = jit.compiled(chosen if narrow else chosen_wide, 8 + len(ways), constants)
+    past = buffered(plan, form)
+    code = jit.compiled(chosen if narrow else chosen_wide, 8, constants)
 
     def give(arrays: list[np.ndarray], where: np.ndarray, out: np.ndarray, wrong: np.ndarray) -> None:
         bands = bands_of(f)
         addresses = tuple(a.ctypes.data for a in (arrays[0], where, out, packed))
-        launch(code, (*addresses, bands, *ways, wrong.ctypes.data), constants, f.outer * bands, elements)
+        ways = 2 * bands + past if narrow else bands
+        launch(code, (*addresses, ways, wrong.ctypes.data), constants, f.outer * bands, elements)
 
     def find(arrays: list[np.ndarray], out: np.ndarray) -> None:
         back = tuple(form.order.index(a) for a in range(len(form.order)))

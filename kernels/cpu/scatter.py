@@ -116,12 +116,12 @@ def add_chosen(g_at, where_at, total, f, g_type, codec, from_g, bounds, wrong_at
 
 
 @kernel
-def chosen(g_at, where_at, out_at, frame, bands, past, wrong_at, start, stop, g_type, x_type, g_codec):
+def chosen(g_at, where_at, out_at, frame, ways, wrong_at, start, stop, g_type, x_type, g_codec):
     """Gradients of maxima and their like, units start .. stop - 1, added in the result itself.
 
-    With `past`, in a buffer, from which the result is written past the caches.
+    `ways` is twice the number of bands, and one more where sums are in a buffer and then written past the caches.
     """
-    f = unpacked(frame, Frame)
+    f, bands, past = unpacked(frame, Frame), ways // 2, ways % 2
     elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
     rows = f.d if f.d > 1 or f.od > 1 else f.h
     most = (rows // bands + 1) * (elements // rows) * f.inner * size_of(x_type) if past == 1 else 0
