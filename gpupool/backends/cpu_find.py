@@ -15,9 +15,9 @@ from gpupool.kernels.window import SLIDING, Axis, Geometry, Sliding, extent
 from .cpu_windows import STREAMED
 
 MOST_TAPS = 8  # of one pass: more need more registers than there are
-# Windows in a row for each of a window's taps, and at most, below which all lines of a band are one row of lanes. Indices
-# of 16x64x56x56 and 16x64x112x112 in ms, one thread: 3x3 s1 7.6 so instead of 7.3, 5x5 s1 8.5 instead of 10.1, 3x3 s2 16.8
-# instead of 12.4, 2x2 s2 15.0 instead of 9.6; of 32x192x28x28, 3x3 s1 11.8 instead of 14.4.
+# Windows in a row for each of a window's taps, and at most, below which all lines of a band are one row of lanes.
+# Indices of 16x64x56x56 and 16x64x112x112 in ms, one thread: 3x3 s1 7.6 so instead of 7.3, 5x5 s1 8.5 instead of 10.1,
+# 3x3 s2 16.8 instead of 12.4, 2x2 s2 15.0 instead of 9.6; of 32x192x28x28, 3x3 s1 11.8 instead of 14.4.
 NARROW, MOST_NARROW = 16, 80
 MOST_PITCH = 2  # times the windows of a row: lanes of copied lines, of which the others are of no use
 FEW = 4  # windows in a row, below which long ones are gone through tap by tap
