@@ -26,11 +26,10 @@ from gpupool.kernels.cpu.passes import (
 from gpupool.kernels.cpu.program import HEAD, Head
 from gpupool.kernels.cpu.rolling import Rolling, rolling_function
 
-from .cpu_loops import STEPS, Extent, Loop, Place, asking, few_channels, loops_of
+from .cpu_loops import STEPS, WIDE_CHANNELS, Extent, Loop, Place, asking, few_channels, loops_of
 
 PUTS = (1, 3, 4)  # steps that passes are compiled for in what they write: lines, and interleaved colours
 COUNTS = (1, 2, 4, 8, 16)  # divisors that passes are compiled for: dividing by them is multiplying
-WIDE = 32  # channels from which on each column is a loop of its own where divisors differ
 FEW = 8  # a loop shorter than this is not a vector loop
 ALIGNMENT = 64
 CHUNK = 16  # lanes, and multiples of them, that windows of many lines are worked on at a time
@@ -81,7 +80,7 @@ class Program:
 
         `counts` gives a divisor for each column.
         """
-        counted = NONE if counts is None else ALL if extent.chans >= WIDE else EACH
+        counted = NONE if counts is None else ALL if extent.chans >= WIDE_CHANNELS else EACH
         per_chan = 4 if counted == EACH else 0
         loops = loops_of(src, dst, extent, per_chan * extent.chans if per_chan else 4 if counted else 0, per_chan)
         colours, between = 1, tap // src.item

@@ -8,10 +8,10 @@ from gpupool.kernels.cpu.rolling import MOST_LINES
 from gpupool.kernels.reducers import dear, unordered
 from gpupool.kernels.window import Geometry, extent
 
+from .cpu_loops import WIDE_CHANNELS
 from .cpu_reduction import MOST_TAPS, TAPS
 
 BORDER_COLUMNS = 4  # up to so many outputs at borders are made one by one, straight from the input
-WIDE_CHANNELS = 32  # channels from which on each output is a vector loop of its own
 FEWEST_LANES = 64  # in a row of windows that roll: with 33, hot 3x3 means take 1.4 times as long as in two passes
 
 
@@ -21,9 +21,8 @@ def is_down_first(g: Geometry, types: Types) -> bool:
     axes = (g.h, g.w)
     inside = all(a.before == 0 and (a.out - 1) * a.s + extent(a.k, a.d) <= a.n for a in axes)
     small = all(1 < a.k <= TAPS for a in axes) and extent(g.w.k, g.w.d) <= g.w.s and g.d.k == 1
-    if dear(types.red) and g.h.k > g.h.s:
-        return False
-    return inside and small and is_unordered(types)
+    cheap = not dear(types.red) or g.h.k <= g.h.s
+    return inside and small and cheap and is_unordered(types)
 
 
 def is_unordered(types: Types) -> bool:
