@@ -296,29 +296,48 @@ def test_threads(shape, threads):
         gp.set_num_threads(before)
 
 
+@pytest.fixture(params=["as it is", "a few rows", "whole planes", "no buffer"])
+def sums_kept(request, monkeypatch):
+    """Where the gradients of maxima are added up, whatever the size of results; all threads take part."""
+    from gpupool.backends import cpu_frame, cpu_gradients, cpu_many, cpu_tiles
+
+    cpu_many._calls.clear()
+    monkeypatch.setattr(cpu_frame, "SERIAL_ELEMENTS", 1)
+    if request.param != "as it is":
+        monkeypatch.setattr(cpu_tiles, "STREAMED", 1 << 40 if request.param == "no buffer" else 0)
+        monkeypatch.setattr(cpu_gradients, "HELD", 0 if request.param == "a few rows" else 1 << 20)
+        monkeypatch.setattr(cpu_gradients, "LARGEST_BUFFER", 1 << 20)
+    yield request.param
+    cpu_many._calls.clear()
+
+
+def added_up(grad, where, shape, pooled):
+    """Gradients at flat indices, plane by plane in the order of the windows; channels come before the pooled axes."""
+    want = np.zeros(shape, grad.dtype if grad.dtype != np.float16 else np.float32)
+    for plane in np.ndindex(shape[:-pooled]):
+        np.add.at(want[plane].reshape(-1), where[plane].reshape(-1), grad[plane].reshape(-1).astype(want.dtype))
+    return want.astype(grad.dtype)
+
+
 @pytest.mark.cpu_only
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("shape", [(5, 41, 43), (2, 8, 21, 27), (3, 37, 39, 4)], ids=str)
-def test_results_past_the_caches(monkeypatch, shape, threads):
-    """Planes that are added up in a buffer: from x, offsets and indices, in the order of the windows."""
-    from gpupool.backends import cpu_frame, cpu_gradients, cpu_tiles
-
-    monkeypatch.setattr(cpu_tiles, "STREAMED", 0)
-    monkeypatch.setattr(cpu_frame, "SERIAL_ELEMENTS", 1)
-    monkeypatch.setattr(cpu_gradients, "LARGEST_BUFFER", 1 << 20)
-    used, buffered = [], cpu_gradients.buffered
-    monkeypatch.setattr(cpu_gradients, "buffered", lambda *given: used.append(buffered(*given)) or used[-1])
-    x = np.random.default_rng(8).integers(0, 9, (threads, *shape)).astype(np.float32)
-    last = shape[-1] == 4
-    suffix, count = ("3d", 3) if shape[0] == 2 else ("2d", 2)
-    arguments = {"kernel_size": 3, "stride": 2, "padding": 1} | ({"data_format": "channels_last"} if last else {})
+@pytest.mark.parametrize("window", [(3, 2, 1, 1), (3, 1, 1, 1), (5, 1, 2, 1), (2, 7, 0, 1), (3, 2, 1, 2)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(5, 41, 43), (2, 8, 21, 27), (3, 37, 39, 4), (37, 16, 32), ("float16", 2, 41, 43)], ids=str
+)
+def test_sums_follow_the_windows(sums_kept, shape, window, threads):
+    """Maxima from x, offsets and indices: the same bits as one addition after the other."""
+    dtype, shape = (shape[0], shape[1:]) if shape[0] == "float16" else ("float32", shape)
+    x = np.random.default_rng(8).integers(0, 9, (threads, *shape)).astype(dtype)
+    last = shape[-1] in (4, 32)
+    suffix, count = ("3d", 3) if shape[:2] == (2, 8) else ("2d", 2)
+    arguments = dict(zip(("kernel_size", "stride", "padding", "dilation"), window, strict=True))
+    arguments |= {"data_format": "channels_last"} if last else {}
     forward, backward = functions("max", suffix)
     y, where = forward(x, **arguments, return_indices=True)
-    grad = np.random.default_rng(9).standard_normal(y.shape).astype(np.float32)
-    planes = [np.moveaxis(a, -1, 1) if last else a for a in (x, grad, where)]
-    want = np.zeros_like(planes[0])
-    for plane in np.ndindex(want.shape[:-count]):
-        np.add.at(want[plane].reshape(-1), planes[2][plane].reshape(-1), planes[1][plane].reshape(-1))
+    grad = np.random.default_rng(9).standard_normal(y.shape).astype(dtype)
+    planes = [np.moveaxis(a, -1, 1) if last else a for a in (grad, where)]
+    want = added_up(*planes, np.moveaxis(x, -1, 1).shape if last else x.shape, count)
     want = np.moveaxis(want, 1, -1) if last else want
     before = gp.get_num_threads()
     try:
@@ -329,7 +348,31 @@ def test_results_past_the_caches(monkeypatch, shape, threads):
         compare.assert_same_bits(backward(grad, x, **arguments, indices=offsets), want)
     finally:
         gp.set_num_threads(before)
-    assert 1 in used
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("order", ["anywhere", "backwards", "one far", "all at the end"])
+@pytest.mark.parametrize("channels", [1, 24])
+@pytest.mark.parametrize("planes", [1, 5])
+def test_indices_of_no_pooling(sums_kept, order, channels, planes):
+    """Any element of a plane may be named, in any order; sums have the order of the windows."""
+    rng = np.random.default_rng(10)
+    x = np.zeros((planes, 60, 40, channels), np.float32)
+    grad = rng.standard_normal((planes, 58, 38, channels)).astype(np.float32)
+    where = gp.max_pool2d(rng.random(x.shape), 3, 1, data_format="channels_last", return_indices=True)[1]
+    if order == "anywhere":
+        where = rng.integers(0, 2400, where.shape)
+    elif order == "backwards":
+        where = np.ascontiguousarray(where[:, ::-1])
+    elif order == "one far":
+        where[:, 3, 3], where[:, 50, 3] = 2399, 7
+    else:
+        where[:] = 2399
+    want = np.moveaxis(
+        added_up(np.moveaxis(grad, -1, 1), np.moveaxis(where, -1, 1), (planes, channels, 60, 40), 2), 1, -1
+    )
+    got = gp.max_pool2d_backward(grad, x, 3, 1, data_format="channels_last", indices=where)
+    compare.assert_same_bits(got, np.ascontiguousarray(want))
 
 
 @pytest.mark.cpu_only

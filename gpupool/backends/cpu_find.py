@@ -8,6 +8,7 @@ import numpy as np
 
 from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu import jit
+from gpupool.kernels.cpu.choose import Choosing
 from gpupool.kernels.cpu.find import fill_spans
 from gpupool.kernels.cpu.find_lines import WHOLE, Finding, Storing, finders, store_pass
 from gpupool.kernels.window import SLIDING, Axis, Geometry, Sliding, extent
@@ -29,6 +30,8 @@ STAGED = 1 << 15  # bytes of results in the buffer, at most but for one row
 
 def with_tables(finding: Finding, further: Any, tables: list[np.ndarray]) -> np.ndarray:
     """All integers, and behind them the tables to which they point: spans along (D, H, W), ends, perhaps starts."""
+    if isinstance(further, Choosing):
+        further = (further.g_item, *further.totals, further.give)
     head = len(finding) + len(further)
     ends = np.cumsum([head, *(table.size for table in tables)])
     packed = np.empty(ends[-1], np.int64)

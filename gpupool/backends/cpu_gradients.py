@@ -15,12 +15,13 @@ from gpupool.kernels.codecs import input_codec
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.choose import Choosing
 from gpupool.kernels.cpu.choose import choose as choose_kernel
-from gpupool.kernels.cpu.choose_lines import found_giver, givers
+from gpupool.kernels.cpu.choose_lines import found_giver
 from gpupool.kernels.cpu.frame import FRAME, Frame
-from gpupool.kernels.cpu.scatter import chosen, chosen_wide, extremes, unpool, unpool_back
+from gpupool.kernels.cpu.scatter import chosen, extremes, unpool, unpool_back
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
-from gpupool.kernels.window import Sliding, extent
+from gpupool.kernels.cpu.totals import Totals, totals_passes
+from gpupool.kernels.window import Adaptive, Sliding, extent
 from gpupool.plan import choose
 from gpupool.threads import PIECES_PER_THREAD, get_num_threads
 
@@ -30,7 +31,8 @@ from .cpu_find import MOST_TABLE, make_finding, with_tables
 from .cpu_frame import Form, Runner, Runners, launch
 from .cpu_tiles import found_in_tiles, past_caches, tile_axes
 
-LARGEST_BUFFER = 1 << 19  # bytes of a plane: more would not stay in a core's own cache beside all else
+HELD = 1 << 18  # bytes of sums in a buffer
+LARGEST_BUFFER = 1 << 19  # bytes: more would not stay in a core's own cache beside all else
 
 
 def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
@@ -78,15 +80,33 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
 
 def bands_of(f: Frame) -> int:
     """Into how many bands each plane is cut so that all threads have work; each of them reads all that may reach it."""
-    rows = f.d if f.d > 1 else f.h
+    rows = f.d if f.d > 1 or f.od > 1 else f.h
     return max(1, min(rows, get_num_threads() * PIECES_PER_THREAD // f.outer if f.outer < get_num_threads() else 1))
 
 
-def buffered(plan: JobPlan, form: Form) -> int:
-    """Whether planes are added up in a buffer, which a cache holds, and written past the caches from there."""
-    item = payload(plan.out_dtype).itemsize
-    direct = payload(plan.out_dtype) == accumulator(plan.dtypes[0], plan.out_dtype)
-    return int(direct and past_caches(form, item) and math.prod(form.x[1:]) * item <= LARGEST_BUFFER)
+def make_totals(plan: JobPlan, form: Form, whole: bool = False) -> Totals:
+    """Where sums are kept: of as many rows, or slabs, as two windows reach at least; of `whole` planes if need be."""
+    x_type, codec = payload(plan.out_dtype), input_codec(plan.out_dtype)
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    along = 1 if form.x[1] > 1 or form.y[1] > 1 else 2  # as `scatter.is_deep` says
+    rows = max(1, form.x[along])
+    row = max(1, math.prod(form.x[1:]) // rows * acc.itemsize)
+    held = min(rows, max(2 * reach_of(plan, along - 1), HELD // row))
+    past = x_type == acc and past_caches(form, x_type.itemsize) and held * row <= LARGEST_BUFFER
+    if x_type == acc and not past:
+        held = 0
+    elif whole and x_type != acc:
+        held = rows
+    lines = (jit.c_function(p) for p in totals_passes(acc, x_type, codec))
+    return Totals(acc.itemsize, x_type.itemsize, held, int(past), *lines)
+
+
+def reach_of(plan: JobPlan, axis: int) -> int:
+    """The most positions from a window's first to its last, along D, H or W."""
+    a = ([None] * (3 - len(plan.pooled)) + list(plan.pooled))[axis]
+    if a is None:
+        return 1
+    return a.n // a.out + 2 if isinstance(plan.forward.rule, Adaptive) else extent(a.k, a.d)
 
 
 def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner | Runners:
@@ -96,18 +116,16 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner | Run
     if len(plan.dtypes) == 2 and 0 not in form.y and math.prod(form.x[1:4]) <= MOST_TABLE:
         return found_engine(plan, form, packed)
     f = Frame(*packed[:FRAME].tolist())
-    acc = accumulator(plan.dtypes[0], plan.out_dtype)
-    g_type, x_type, g_codec = payload(plan.dtypes[0]), payload(plan.out_dtype), input_codec(plan.dtypes[0])
-    elements, narrow = math.prod(form.x), x_type == acc
-    constants = (g_type, x_type, g_codec) if narrow else (g_type, x_type, acc, (g_codec, input_codec(plan.out_dtype)))
-    past = buffered(plan, form)
-    code = jit.compiled(chosen if narrow else chosen_wide, 8, constants)
+    constants = (payload(plan.dtypes[0]), accumulator(plan.dtypes[0], plan.out_dtype), input_codec(plan.dtypes[0]))
+    numbers = np.array([*make_totals(plan, form, whole=True), *packed[:FRAME]], np.int64)
+    code, elements = jit.compiled(chosen, 8, constants), math.prod(form.x)
 
-    def give(arrays: list[np.ndarray], where: np.ndarray, out: np.ndarray, wrong: np.ndarray) -> None:
+    def give(
+        arrays: list[np.ndarray], where: np.ndarray, out: np.ndarray, wrong: np.ndarray, _kept: Any = packed
+    ) -> None:
         bands = bands_of(f)
-        addresses = tuple(a.ctypes.data for a in (arrays[0], where, out, packed))
-        ways = 2 * bands + past if narrow else bands
-        launch(code, (*addresses, ways, wrong.ctypes.data), constants, f.outer * bands, elements)
+        addresses = tuple(a.ctypes.data for a in (arrays[0], where, out, numbers))
+        launch(code, (*addresses, bands, wrong.ctypes.data), constants, f.outer * bands, elements)
 
     def find(arrays: list[np.ndarray], out: np.ndarray) -> None:
         back = tuple(form.order.index(a) for a in range(len(form.order)))
@@ -129,11 +147,8 @@ def found_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     d, h, w = (a._replace(xs=step) for a, step in zip(axes, steps, strict=True))
     types, inner = (x_type, codecs[1]), (f.inner, 1)
     finding, tables = make_finding((d, h, w), plan.forward.rule, inner, math.prod(form.x), types, red, True)
-    _, clear, store = givers(g_type, acc, codecs[0], x_type, codecs[1], acc.type(0))
-    lines = (jit.c_function(p) for p in (found_giver(g_type, acc, codecs[0]), clear, store))
-    numbers = with_tables(
-        finding, Choosing(g_type.itemsize, acc.itemsize, int(acc == x_type), buffered(plan, form), *lines), tables
-    )
+    give = jit.c_function(found_giver(g_type, acc, codecs[0]))
+    numbers = with_tables(finding, Choosing(g_type.itemsize, make_totals(plan, form), give), tables)
     code = jit.compiled(choose_kernel, 8, ())
     where = packed.ctypes.data, numbers.ctypes.data
 

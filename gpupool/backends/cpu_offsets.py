@@ -13,13 +13,13 @@ from gpupool.gradients import TAKEN, accumulator
 from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import input_codec
 from gpupool.kernels.cpu import jit
-from gpupool.kernels.cpu.choose_lines import givers
+from gpupool.kernels.cpu.choose_lines import taken_giver
 from gpupool.kernels.cpu.frame import FRAME, Frame
-from gpupool.kernels.cpu.offsets import Giving, give_taken, widener
+from gpupool.kernels.cpu.offsets import give_taken, widener
 
 from .cpu import payload
 from .cpu_frame import Form, Runner, launch, tap_distances
-from .cpu_gradients import bands_of, buffered
+from .cpu_gradients import bands_of, make_totals
 from .cpu_taps import checker
 from .cpu_tiles import taken_in_tiles, tile_axes
 
@@ -27,18 +27,16 @@ from .cpu_tiles import taken_in_tiles, tile_axes
 def give_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """Gradients of operators that choose an element of each window, from the taps that were chosen."""
     f = Frame(*packed[:FRAME].tolist())
-    g_type, x_type, taken = payload(plan.dtypes[0]), payload(plan.out_dtype), plan.dtypes[2]
+    g_type, taken = payload(plan.dtypes[0]), plan.dtypes[2]
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     axes = [PooledAxis(0, 1, 1, 1, 1, 1, 0, 0)] * (3 - len(plan.pooled)) + list(plan.pooled)
     distances = tap_distances(axes, f)
-    codecs = input_codec(plan.dtypes[0]), input_codec(plan.out_dtype)
-    lines = givers(g_type, acc, codecs[0], x_type, codecs[1], acc.type(0))
-    z = Giving._make((
-        *[v for a in axes for v in (a.k, a.s, a.before)], g_type.itemsize, taken.itemsize, x_type.itemsize,
-        acc.itemsize, int(acc == x_type), buffered(plan, form), distances.ctypes.data,
-        *(jit.c_function(p) for p in (widener(taken), *lines)),
-    ))  # fmt: skip
-    numbers = np.array(z, np.int64)
+    codec = input_codec(plan.dtypes[0])
+    numbers = np.array([
+        *[v for a in axes for v in (a.k, a.s, a.d, a.before)], g_type.itemsize, taken.itemsize,
+        *make_totals(plan, form), distances.ctypes.data,
+        *(jit.c_function(p) for p in (widener(taken), taken_giver(g_type, acc, codec))),
+    ], np.int64)  # fmt: skip
     check = checker(plan, packed, axes)
     code = jit.compiled(give_taken, 8, ())
     where, elements = (packed.ctypes.data, numbers.ctypes.data), math.prod(form.x)

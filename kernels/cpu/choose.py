@@ -11,79 +11,68 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..window import lesser
+from ..window import greater, lesser
 from .find import buffers_at, find_band, scratch_size
 from .find_lines import FINDING, Finding
 from .frame import Frame
 from .jit import called, invoke, kernel, pointer, unpacked
-from .memory import LINE, ask, settle, write_past
-from .scatter import reach
+from .memory import LINE, ask, settle
+from .scatter import is_deep, reach
+from .totals import Rows, Totals, finish_rows, ready, totals_at, totals_size
 
 INT64 = np.dtype(np.int64)
 
 
 class Choosing(NamedTuple):
-    """The sizes of things in bytes, and the passes."""
+    """The size of a gradient in bytes, where sums are kept, and the pass."""
 
     g_item: int
-    item: int  # of an accumulator
-    direct: int  # whether gradients are added in the result itself, or in a buffer like it
-    past: int  # whether that buffer is then written past the caches
+    totals: Totals
     give: int
-    clear: int
-    store: int
 
 
 @called
-def place_of_sums(z, out, buffer):
-    """Where a band's gradients are added up: in its result, or in a buffer, which begins where in a line that does."""
-    if z.past == 1:
-        return buffer + out % LINE
-    return out if z.direct == 1 else buffer
+def give_row(packed, g, od, o, taken, totals, bounds):
+    """The gradients of a row of windows, added where these choose. `totals` is the address of the plane's first sum.
 
-
-@called
-def give_rows(packed, g, od, oh, last, buffers, total, bounds, following, share):
-    """The gradients of rows oh .. last - 1 of windows, added where these choose. `total` is that of element `lo`.
-
-    Meanwhile the next plane's gradients are asked for, and a share of what follows in x.
+    Within `bounds` alone, elements of the plane, unless those are empty. The next plane's gradients are asked for.
     """
     q, z = unpacked(packed, Finding), unpacked(packed + 8 * FINDING, Choosing)
-    lo, hi, whole = bounds
     spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
-    for o in range(oh, last):
-        origin = ((spans_d[3 * od] * q.h + spans_h[3 * o]) * q.w - lo) * q.inner
-        first, end = -origin, (hi - lo) * q.inner - origin
-        if whole == 1:
-            first, end = np.int64(0), np.int64(0)
-        row, n = g + (od * q.oh + o) * q.ow * q.inner * z.g_item, q.ow * q.inner * z.g_item
-        ask(row + q.od * q.oh * n, n)
-        ask(following + (od * q.oh + o) * share, share)
-        taken = buffers[5] + (o - oh) * q.pitch * 4
-        invoke(z.give, (row, taken, q.spans_w, q.ow, q.inner, total + origin * z.item, first, end))
+    origin = (spans_d[3 * od] * q.h + spans_h[3 * o]) * q.w * q.inner
+    row, n = g + (od * q.oh + o) * q.ow * q.inner * z.g_item, q.ow * q.inner * z.g_item
+    ask(row + q.od * q.oh * n, n)
+    lo, hi = bounds
+    invoke(z.give, (
+        row, taken, q.spans_w, q.ow, q.inner, totals + origin * z.totals.item, lo - origin, hi - origin
+    ))  # fmt: skip
+
+
+@called
+def lines_of(spans_at, dilation, o, lo, hi):
+    """Of lo .. hi - 1 the positions that window `o` of an axis reaches, as a half-open range."""
+    spans = pointer(spans_at, INT64)
+    start, stop = spans[3 * o], spans[3 * o] + (spans[3 * o + 2] - 1) * dilation + 1
+    return lesser(greater(start, lo), hi), lesser(greater(stop, lo), hi)
 
 
 @kernel
 def choose(g, x, out, frame, packed, bands, start, stop):
     """Units start .. stop - 1: planes, or bands of their rows. Knows no types: compiled once."""
     f, q, z = unpacked(frame, Frame), unpacked(packed, Finding), unpacked(packed + 8 * FINDING, Choosing)
-    width, deep = f.ow * f.inner, f.d > 1
+    width, deep = f.ow * f.inner, is_deep(f)
     rows = f.d if deep else f.h
     per_row = (f.h * f.w if deep else f.w) * f.inner
-    most = 0 if z.direct == 1 and z.past == 0 else (rows // bands + 1) * per_row * z.item
     room = scratch_size(packed)
-    store = np.empty(room + most + 2 * LINE, np.uint8)
+    store = np.empty(room + totals_size(z.totals, per_row), np.uint8)
     buffers = buffers_at(packed, np.int64(store.ctypes.data))
-    totals = (np.int64(store.ctypes.data) + room + LINE - 1) // LINE * LINE
+    buffer = (np.int64(store.ctypes.data) + room + LINE - 1) // LINE * LINE
     for unit in range(start, stop):
         plane, band = unit // bands, unit % bands
         lo, hi = band * rows // bands, (band + 1) * rows // bands
         at_x = plane * rows * per_row
-        from_g = g + plane * f.od * f.oh * width * z.g_item
-        at_out = out + (plane * rows + lo) * per_row * q.x_item
-        total = place_of_sums(z, at_out, totals)
-        invoke(z.clear, (total, (hi - lo) * per_row))
-        bounds = (lo * per_row // f.inner, hi * per_row // f.inner, 1 if bands == 1 else 0)
+        from_g, to = g + plane * f.od * f.oh * width * z.g_item, out + at_x * q.x_item
+        bounds = (np.int64(0), np.int64(0)) if bands == 1 else (lo * per_row, hi * per_row)
         d_range, h_range = (np.int64(0), f.od), (np.int64(0), f.oh)
         if deep:
             d_range = reach(f.first_d, f.count_d, f.step_d, lo, hi, f.od)
@@ -91,16 +80,19 @@ def choose(g, x, out, frame, packed, bands, start, stop):
             h_range = reach(f.first_h, f.count_h, f.step_h, lo, hi, f.oh)
         following = x + (at_x + rows * per_row) * q.x_item
         share = rows * per_row * q.x_item // (f.od * f.oh) + 1
+        sums = Rows(lo, lo, lo)
         for od in range(d_range[0], d_range[1]):
             oh = h_range[0]
             while oh < h_range[1]:
                 last = lesser(h_range[1], (oh // q.band + 1) * q.band)
                 find_band(packed, x + at_x * q.x_item, q.x_high - at_x, od, oh, last, buffers)
-                give_rows(packed, from_g, od, oh, last, buffers, total, bounds, following, share)
+                for o in range(oh, last):
+                    reached = lines_of(q.spans_d, q.dd, od, lo, hi) if deep else lines_of(q.spans_h, q.dh, o, lo, hi)
+                    sums = ready(z.totals, buffer, to, per_row, sums, reached)
+                    ask(following + (od * f.oh + o) * share, share)
+                    taken = buffers[5] + (o - oh) * q.pitch * 4
+                    give_row(packed, from_g, od, o, taken, totals_at(z.totals, buffer, to, per_row, sums.base), bounds)
                 oh = last
-        if z.past == 1:
-            write_past(total, at_out, (hi - lo) * per_row * q.x_item)
-        elif z.direct == 0:
-            invoke(z.store, (total, (hi - lo) * per_row, at_out))
+        finish_rows(z.totals, buffer, to, per_row, sums, hi)
     settle()
     return store.size  # Numba frees an array after its last use by name, whatever still has its address

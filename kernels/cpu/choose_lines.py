@@ -1,10 +1,10 @@
-"""Passes that add each window's gradient where the element lies that it chooses, and those before and after."""
+"""Passes that add each window's gradient where the element lies that it chooses."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..point import decode, encode
+from ..point import decode
 from .jit import pointer
 
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
@@ -31,8 +31,8 @@ def found_giver(g_type, acc_type, g_codec):
     return give
 
 
-def givers(g_type, acc_type, g_codec, x_type, x_codec, zero):
-    """The passes that add gradients at taps' distances from a table, and those before and after."""
+def taken_giver(g_type, acc_type, g_codec):
+    """The pass that adds gradients at taps' distances from a table."""
 
     def give(g_at, taken_at, offsets_at, n, inner, step, total_at, lo, hi):
         g, taken, total = pointer(g_at, g_type), pointer(taken_at, INT32), pointer(total_at, acc_type)
@@ -49,16 +49,4 @@ def givers(g_type, acc_type, g_codec, x_type, x_codec, zero):
                     total[at] = total[at] + decode(g_codec, g[o * inner + c])
         return 0
 
-    def clear(at, n):
-        total = pointer(at, acc_type)
-        for i in range(n):
-            total[i] = zero
-        return 0
-
-    def store(at, n, to):
-        total, x = pointer(at, acc_type), pointer(to, x_type)
-        for i in range(n):
-            x[i] = encode(x_codec, total[i])
-        return 0
-
-    return give, clear, store
+    return give

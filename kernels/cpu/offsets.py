@@ -10,13 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..point import decode, encode, finish, reduce_window, tap_number  # noqa: F401 (decode: named by inlined functions)
-from ..window import Geometry, first_tap
-from .choose import place_of_sums
+from ..window import Geometry, extent, first_tap, greater, lesser
 from .frame import Frame
 from .jit import called, invoke, kernel, pointer, unpacked
-from .memory import LINE, ask, settle, write_past
+from .memory import LINE, ask, settle
 from .point import row_offsets
-from .scatter import reach
+from .scatter import is_deep, reach
+from .totals import Rows, Totals, finish_rows, ready, totals_at, totals_size
 
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
 
@@ -44,24 +44,22 @@ class Giving(NamedTuple):
 
     kd: int
     sd: int
+    dd: int
     pd: int
     kh: int
     sh: int
+    dh: int
     ph: int
     kw: int
     sw: int
+    dw: int
     pw: int
     g_item: int
     o_item: int
-    x_item: int
-    item: int  # of an accumulator
-    direct: int  # whether gradients are added in the result itself, or in a buffer like it
-    past: int  # whether that buffer is then written past the caches
+    totals: Totals
     offsets: int  # address of the distance of each tap from its window's first
     widen: int
     give: int
-    clear: int
-    store: int
 
 
 def widener(o_type):
@@ -77,53 +75,62 @@ def widener(o_type):
 
 
 @called
-def give_row(f, z, g, taken, od, oh, wide, total, bounds):
-    """One output row: each window's gradient added where its tap lies. `total` is that of element `lo`."""
-    lo, hi, whole = bounds
-    origin = ((first_tap(od, z.sd, z.pd) * f.h + first_tap(oh, z.sh, z.ph)) * f.w - z.pw - lo) * f.inner
+def give_row(f, z, g, taken, od, oh, wide, totals, bounds):
+    """A row of windows: each one's gradient added where its tap lies, within `bounds` alone unless those are empty.
+
+    `totals` is the address of the plane's first sum.
+    """
+    lo, hi = bounds
+    origin = ((first_tap(od, z.sd, z.pd) * f.h + first_tap(oh, z.sh, z.ph)) * f.w - z.pw) * f.inner
     row = (od * f.oh + oh) * f.ow * f.inner
     invoke(z.widen, (taken + row * z.o_item, f.ow * f.inner, wide))
-    first, last = -origin, (hi - lo) * f.inner - origin
-    if whole == 1:
-        first, last = np.int64(0), np.int64(0)
-    step = z.sw * f.inner
-    invoke(z.give, (g + row * z.g_item, wide, z.offsets, f.ow, f.inner, step, total + origin * z.item, first, last))
+    invoke(z.give, (
+        g + row * z.g_item, wide, z.offsets, f.ow, f.inner, z.sw * f.inner, totals + origin * z.totals.item,
+        lo - origin, hi - origin,
+    ))  # fmt: skip
+
+
+@called
+def lines_of(o, taps, lo, hi):
+    """Of lo .. hi - 1 the positions that window `o` of an axis reaches, as a half-open range."""
+    k, s, d, before = taps
+    start = first_tap(o, s, before)
+    return lesser(greater(start, lo), hi), lesser(greater(start + extent(k, d), lo), hi)
 
 
 @kernel
 def give_taken(g, taken, out, frame, packed, bands, start, stop):
     """Units start .. stop - 1: planes, or bands of their rows. Knows no types: compiled once."""
     f, z = unpacked(frame, Frame), unpacked(packed, Giving)
-    width, deep = f.ow * f.inner, f.d > 1
+    width, deep = f.ow * f.inner, is_deep(f)
     rows = f.d if deep else f.h
     per_row = (f.h * f.w if deep else f.w) * f.inner
-    most = 0 if z.direct == 1 and z.past == 0 else (rows // bands + 1) * per_row * z.item
-    store = np.empty(width * 4 + most + 4 * LINE, np.uint8)
+    store = np.empty(width * 4 + LINE + totals_size(z.totals, per_row), np.uint8)
     wide = (np.int64(store.ctypes.data) + LINE - 1) // LINE * LINE
-    totals = wide + (width * 4 + LINE - 1) // LINE * LINE
+    buffer = wide + (width * 4 + LINE - 1) // LINE * LINE
+    taps_d, taps_h = (z.kd, z.sd, z.dd, z.pd), (z.kh, z.sh, z.dh, z.ph)
     for unit in range(start, stop):
         plane, band = unit // bands, unit % bands
         lo, hi = band * rows // bands, (band + 1) * rows // bands
         from_g = g + plane * f.od * f.oh * width * z.g_item
         from_taken = taken + plane * f.od * f.oh * width * z.o_item
-        at_out = out + (plane * rows + lo) * per_row * z.x_item
-        total = place_of_sums(z, at_out, totals)
-        invoke(z.clear, (total, (hi - lo) * per_row))
-        bounds = (lo * per_row // f.inner, hi * per_row // f.inner, 1 if bands == 1 else 0)
+        to = out + plane * rows * per_row * z.totals.x_item
+        bounds = (np.int64(0), np.int64(0)) if bands == 1 else (lo * per_row, hi * per_row)
         d_range, h_range = (np.int64(0), f.od), (np.int64(0), f.oh)
         if deep:
             d_range = reach(f.first_d, f.count_d, f.step_d, lo, hi, f.od)
         else:
             h_range = reach(f.first_h, f.count_h, f.step_h, lo, hi, f.oh)
+        sums = Rows(lo, lo, lo)
         for od in range(d_range[0], d_range[1]):
             for oh in range(h_range[0], h_range[1]):
+                reached = lines_of(od, taps_d, lo, hi) if deep else lines_of(oh, taps_h, lo, hi)
+                sums = ready(z.totals, buffer, to, per_row, sums, reached)
                 following = (f.od * f.oh + od * f.oh + oh) * width
                 ask(from_g + following * z.g_item, width * z.g_item)
                 ask(from_taken + following * z.o_item, width * z.o_item)
-                give_row(f, z, from_g, from_taken, od, oh, wide, total, bounds)
-        if z.past == 1:
-            write_past(total, at_out, (hi - lo) * per_row * z.x_item)
-        elif z.direct == 0:
-            invoke(z.store, (total, (hi - lo) * per_row, at_out))
+                totals = totals_at(z.totals, buffer, to, per_row, sums.base)
+                give_row(f, z, from_g, from_taken, od, oh, wide, totals, bounds)
+        finish_rows(z.totals, buffer, to, per_row, sums, hi)
     settle()
     return store.size  # Numba frees an array after its last use by name, whatever still has its address

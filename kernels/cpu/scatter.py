@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..point import decode, encode
-from ..window import lesser
+from ..point import decode
+from ..window import greater, lesser
 from .frame import Frame
 from .jit import called, fetch, kernel, pointer, put, size_of, unpacked
-from .memory import LINE, ask, settle, write_past
+from .memory import AHEAD, LINE, ask, settle
+from .totals import TOTALS, Rows, Totals, finish_rows, ready, totals_at, totals_size, write_rows
 
 BYTE, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
-# Windows between two requests for memory: 3x3 s2 of 16x64x112x112 takes 10.6 ms without, 7.8 with them (and past the
-# caches), one thread.
-BLOCK = 64
+LANES = 512  # indices that are looked at together, and then gone by
 
 
 @called
@@ -68,10 +67,16 @@ def reach(first_at, count_at, step, lo, hi, out):
 
 
 @called
+def is_deep(f):
+    """Whether bands are slabs of a volume: one slab may be in several windows, too."""
+    return f.d > 1 or f.od > 1
+
+
+@called
 def band_of(f, bands, unit):
     """Which plane a unit of work belongs to, which of its elements are its own, and which windows reach those."""
     plane, band = unit // bands, unit % bands
-    if f.d > 1 or f.od > 1:  # one slab may be in several windows, too
+    if is_deep(f):
         lo, hi = band * f.d // bands, (band + 1) * f.d // bands
         start, stop = reach(f.first_d, f.count_d, f.step_d, lo, hi, f.od)
         return plane, lo * f.h * f.w, hi * f.h * f.w, start * f.oh * f.ow, stop * f.oh * f.ow
@@ -81,80 +86,65 @@ def band_of(f, bands, unit):
 
 
 @called
-def add_all(g, where, total, n, codec):
-    """The gradients of n windows added where their indices say."""
-    for i in range(n):
-        total[where[i]] = total[where[i]] + decode(codec, g[i])
+def add_chosen(g, where, total, row, windows, inner, codec, bounds):
+    """The gradients of windows from element `row` on added where their indices say, if that is within `bounds`."""
+    lo, hi = bounds
+    if inner == 1 and lo >= hi:
+        for i in range(row, row + windows):
+            total[where[i]] = total[where[i]] + decode(codec, g[i])
+        return
+    for i in range(row, row + windows * inner, inner):
+        for c in range(inner):
+            at = where[i + c]
+            if lo >= hi or lo <= at < hi:
+                total[at * inner + c] = total[at * inner + c] + decode(codec, g[i + c])
 
 
 @called
-def add_chosen(g_at, where_at, total, f, g_type, codec, from_g, bounds, wrong_at):
-    """The gradients of windows start .. stop - 1 of a plane, which begin at `from_g`, added to elements lo .. hi - 1.
-
-    Meanwhile the next plane's are asked for.
-    """
-    lo, hi, start, stop = bounds
-    row, n = from_g + start * f.inner, (stop - start) * f.inner
-    if not are_inside(f, pointer(where_at, INT64), row, n, wrong_at):
-        return
-    if f.inner == 1 and hi - lo == f.d * f.h * f.w:
-        following = f.od * f.oh * f.ow
-        for first in range(start, stop, BLOCK):
-            n, at = lesser(BLOCK, stop - first), from_g + first
-            ask(g_at + (at + following) * size_of(g_type), n * size_of(g_type))
-            ask(where_at + (at + following) * 8, n * 8)
-            g, where = pointer(g_at + at * size_of(g_type), g_type), pointer(where_at + at * 8, INT64)
-            add_all(g, where, total, n, codec)
-        return
-    every_g, every = pointer(g_at, g_type), pointer(where_at, INT64)
-    for i in range(start, stop):
-        row = from_g + i * f.inner
-        for c in range(f.inner):
-            if lo <= every[row + c] < hi:
-                to = (every[row + c] - lo) * f.inner + c
-                total[to] = total[to] + decode(codec, every_g[row + c])
+def in_result(t, buffer, out, row, sums):
+    """What has been added up so far in the result itself, and so what follows."""
+    write_rows(t, buffer, out, row, sums, sums.top)
+    return Totals(t.item, t.x_item, np.int64(0), np.int64(0), t.clear, t.store)
 
 
 @kernel
-def chosen(g_at, where_at, out_at, frame, ways, wrong_at, start, stop, g_type, x_type, g_codec):
-    """Gradients of maxima and their like, units start .. stop - 1, added in the result itself.
+def chosen(g_at, where_at, out_at, packed, bands, wrong_at, start, stop, g_type, acc_type, g_codec):
+    """Gradients of maxima and their like, units start .. stop - 1.
 
-    `ways` is twice the number of bands, and one more where sums are in a buffer and then written past the caches.
+    Indices that go back behind rows that are written, or too far ahead, are those of no pooling: from there on sums are
+    in the result itself. Where elements are not accumulators, a buffer holds all rows of a unit.
     """
-    f, bands, past = unpacked(frame, Frame), ways // 2, ways % 2
-    elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
-    rows = f.d if f.d > 1 or f.od > 1 else f.h
-    most = (rows // bands + 1) * (elements // rows) * f.inner * size_of(x_type) if past == 1 else 0
-    store = np.empty(most + 2 * LINE, np.uint8)
+    t, f = unpacked(packed, Totals), unpacked(packed + 8 * TOTALS, Frame)
+    elements, windows, inner = f.d * f.h * f.w, f.od * f.oh * f.ow, f.inner
+    g, where = pointer(g_at, g_type), pointer(where_at, INT64)
+    each = greater(1, elements // greater(1, f.d if is_deep(f) else f.h))  # positions of a row, as sums have them
+    row, step = each * inner, greater(1, LANES // inner)
+    store = np.empty(totals_size(t, row), np.uint8)
     buffer = (np.int64(store.ctypes.data) + LINE - 1) // LINE * LINE
     for unit in range(start, stop):
         plane, lo, hi, first, last = band_of(f, bands, unit)
-        at, n = out_at + (plane * elements + lo) * f.inner * size_of(x_type), (hi - lo) * f.inner
-        total = pointer(buffer + at % LINE if past == 1 else at, x_type)
-        for i in range(n):
-            total[i] = 0
-        bounds = lo, hi, first, last
-        add_chosen(g_at, where_at, total, f, g_type, g_codec, plane * windows * f.inner, bounds, wrong_at)
-        if past == 1:
-            write_past(buffer + at % LINE, at, n * size_of(x_type))
+        to = out_at + plane * elements * inner * t.x_item
+        bounds = (np.int64(0), np.int64(0)) if bands == 1 else (lo, hi)
+        kept, sums = t, Rows(lo // each, lo // each, lo // each)
+        for i in range(first, last, step):
+            at, n = (plane * windows + i) * inner, lesser(step, last - i)
+            ask(where_at + at * 8 + AHEAD, n * inner * 8)
+            ask(g_at + at * size_of(g_type) + AHEAD // 2, n * inner * size_of(g_type))
+            low, high = low_and_high(where, at, n * inner)
+            if low < 0 or high >= elements:
+                pointer(wrong_at, BYTE)[0] = 1
+                break
+            top = lesser(high // each + 1, hi // each)
+            from_row = greater(sums.done, lesser(low // each, top - kept.held // 2))
+            if kept.held > 0 and (greater(low, lo) < sums.done * each or top - from_row > kept.held):
+                kept = in_result(t, buffer, to, row, sums)
+                sums = Rows(sums.top, sums.top, sums.top)
+            sums = ready(kept, buffer, to, row, sums, (from_row, top))
+            total = pointer(totals_at(kept, buffer, to, row, sums.base), acc_type)
+            add_chosen(g, where, total, at, n, inner, g_codec, bounds)
+        finish_rows(kept, buffer, to, row, sums, hi // each)
     settle()
     return store.size  # Numba frees an array after its last use by name, whatever still has its address
-
-
-@kernel
-def chosen_wide(g_at, where_at, out_at, frame, bands, wrong_at, start, stop, g_type, x_type, acc_type, codecs):
-    """The same for a result of halves, or narrower than the gradient: added in a buffer, then stored."""
-    f, out = unpacked(frame, Frame), pointer(out_at, x_type)
-    elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
-    for unit in range(start, stop):
-        plane, lo, hi, first, last = band_of(f, bands, unit)
-        store = np.zeros((hi - lo) * f.inner, acc_type)
-        total = pointer(store.ctypes.data, acc_type)
-        bounds = lo, hi, first, last
-        add_chosen(g_at, where_at, total, f, g_type, codecs[0], plane * windows * f.inner, bounds, wrong_at)
-        at = (plane * elements + lo) * f.inner
-        for i in range(store.size):
-            out[at + i] = encode(codecs[1], store[i])
 
 
 @kernel
