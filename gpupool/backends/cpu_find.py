@@ -23,8 +23,10 @@ NARROW, MOST_NARROW = 16, 80
 MOST_PITCH = 2  # times the windows of a row: lanes of copied lines, of which the others are of no use
 FEW = 4  # windows in a row, below which long ones are gone through tap by tap
 MOST_TABLE = 2**31 - 1  # elements of a plane: distances in it are int32
-# Bytes of buffers that a band should need: 3x3 s2 on 8x112x112x64 takes 26 ms with 128 KiB, 18 with 256, 10 from here.
-BAND_BYTES = 1 << 19
+# Bytes of buffers that a band should need, twice that where windows share so many lines that most would be moved on to
+# the next band. 3x3 s1 of 64x448x448, the gradient, one thread: 22.7 ms with a quarter of it, 23.6, 26.1 with twice;
+# 5x5 s1 of 4x112x112x64 8.7, 7.7, 7.7.
+BAND_BYTES = 1 << 18
 STAGED = 1 << 15  # bytes of results in the buffer, at most but for one row
 
 
@@ -82,17 +84,6 @@ def lines_of(spans: np.ndarray, a: Axis, band: int) -> int:
     return int((top - low).max())
 
 
-def channels_together(axes: tuple[Axis, Axis, Axis], inner: int, best: np.dtype) -> int:
-    """How many channels a band should work on: so few that a band has several rows where windows share lines."""
-    d, h, w = axes
-    reach = extent(h.k, h.d)
-    wanted = d.k * (reach + 4 * h.s) * w.out * (best.itemsize + 4) * (2 if w.k > MOST_TAPS else 1)
-    group = inner
-    while reach > h.s and group > WHOLE and wanted * group > BAND_BYTES:
-        group = -(-group // (2 * WHOLE)) * WHOLE
-    return group
-
-
 class Row(NamedTuple):
     """How the windows of one row are lanes; the fields of a Finding."""
 
@@ -144,8 +135,9 @@ def make_finding(
     row = row_of(w, h, rules[2][1], inner, spans[2])
     line = row.pitch * (best.itemsize + 4) * (2 if w.k > MOST_TAPS else 1)
     reach = extent(h.k, h.d)
-    room = BAND_BYTES if reach > h.s else BAND_BYTES // 2  # windows that share no lines need no more
-    band = max(1, min(h.out, (room // (line * d.k) - reach) // h.s + 1))
+    room = BAND_BYTES // (line * d.k)  # lines
+    band = max(min(2 * room, 2 * reach) - reach if reach > h.s else 0, room - reach) // h.s + 1
+    band = max(1, min(h.out, band))
     lines = lines_of(spans[1], h, band)
     below = row.below if row.gathers else h.xs
     ends = ends_of(spans[2], lines if row.flat and row.inside == w.out else 1, below)
@@ -162,10 +154,10 @@ def make_finding(
     return finding, [*spans, ends]
 
 
-def staged_rows(g: Geometry, groups: int, *items: int) -> int:
+def staged_rows(g: Geometry, *items: int) -> int:
     """How many rows of windows are stored at a time past the caches, 0 where that does not pay."""
     row = g.w.out * g.inner.n
-    dense = groups == 1 and (g.inner.n == 1 or g.inner.ys == 1) and (g.w.out == 1 or g.w.ys == g.inner.n)
+    dense = (g.inner.n == 1 or g.inner.ys == 1) and (g.w.out == 1 or g.w.ys == g.inner.n)
     dense = dense and (g.h.out == 1 or g.h.ys == row)
     total = g.outer.n * g.outer2.n * g.d.out * g.h.out * row * sum(items)
     return max(1, STAGED // (row * sum(items))) if dense and total > STREAMED else 0
@@ -188,15 +180,13 @@ def find_program(
         flat_h = 0
     high = 1 + sum((a.n - 1) * max(a.xs, 0) for a in (g.outer, g.outer2, g.inner, g.d, g.h, g.w))
     best = kinds[0] if isinstance(codecs[0], Plain) else np.dtype(np.float32)
-    group = channels_together((g.d, g.h, g.w), g.inner.n, best)
-    groups = -(-g.inner.n // group)
-    q, tables = make_finding((g.d, g.h, g.w), rule, (group, g.inner.xs), high, (kinds[0], codecs[0]), red, flat)
+    q, tables = make_finding((g.d, g.h, g.w), rule, g.inner[:2], high, (kinds[0], codecs[0]), red, flat)
     starts = tables[2][:, 0]
     store = jit.c_function(store_pass(best, kinds[1], where, codecs[1], red))
     z = Storing._make((
-        groups, g.inner.n, g.inner.xs, g.outer2.n, g.outer.xs, g.outer.ys, g.outer2.xs, g.outer2.ys,
+        g.outer2.n, g.outer.xs, g.outer.ys, g.outer2.xs, g.outer2.ys,
         g.d.ys, g.h.ys, g.w.ys, g.inner.ys, kinds[1].itemsize, where.itemsize, flat_d, flat_h, 0,
-        staged_rows(g, groups, kinds[1].itemsize, where.itemsize), store,
+        staged_rows(g, kinds[1].itemsize, where.itemsize), store,
     ))  # fmt: skip
-    units = g.outer.n * g.outer2.n * groups * q.od * -(-q.oh // q.band)
+    units = g.outer.n * g.outer2.n * q.od * -(-q.oh // q.band)
     return with_tables(q, z, [*tables, starts]), units

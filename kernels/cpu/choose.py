@@ -35,13 +35,13 @@ class Choosing(NamedTuple):
 def give_row(packed, g, od, o, taken, totals, bounds):
     """The gradients of a row of windows, added where these choose. `totals` is the address of the plane's first sum.
 
-    Within `bounds` alone, elements of the plane, unless those are empty. The next plane's gradients are asked for.
+    Within `bounds` alone, elements of the plane, unless those are empty. The next band's gradients are asked for.
     """
     q, z = unpacked(packed, Finding), unpacked(packed + 8 * FINDING, Choosing)
     spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
     origin = (spans_d[3 * od] * q.h + spans_h[3 * o]) * q.w * q.inner
     row, n = g + (od * q.oh + o) * q.ow * q.inner * z.g_item, q.ow * q.inner * z.g_item
-    ask(row + q.od * q.oh * n, n)
+    ask(row + lesser(q.od * q.oh, q.band) * n, n)
     lo, hi = bounds
     invoke(z.give, (
         row, taken, q.spans_w, q.ow, q.inner, totals + origin * z.totals.item, lo - origin, hi - origin
@@ -78,14 +78,14 @@ def choose(g, x, out, frame, packed, bands, start, stop):
             d_range = reach(f.first_d, f.count_d, f.step_d, lo, hi, f.od)
         else:
             h_range = reach(f.first_h, f.count_h, f.step_h, lo, hi, f.oh)
-        following = x + (at_x + rows * per_row) * q.x_item
         share = rows * per_row * q.x_item // (f.od * f.oh) + 1
+        following = x + at_x * q.x_item + lesser(rows * per_row * q.x_item, q.band * share)
         sums = Rows(lo, lo, lo)
         for od in range(d_range[0], d_range[1]):
-            oh = h_range[0]
+            oh, known = h_range[0], (np.int64(0), np.int64(0))
             while oh < h_range[1]:
                 last = lesser(h_range[1], (oh // q.band + 1) * q.band)
-                find_band(packed, x + at_x * q.x_item, q.x_high - at_x, od, oh, last, buffers)
+                known = find_band(packed, x + at_x * q.x_item, q.x_high - at_x, od, oh, last, buffers, known)
                 for o in range(oh, last):
                     reached = lines_of(q.spans_d, q.dd, od, lo, hi) if deep else lines_of(q.spans_h, q.dh, o, lo, hi)
                     sums = ready(z.totals, buffer, to, per_row, sums, reached)

@@ -22,8 +22,9 @@ def found_giver(g_type, acc_type, g_codec):
                 total[at] = total[at] + decode(g_codec, g[i])
             return 0
         for o in range(n):
+            start = spans[3 * o]
             for c in range(inner):
-                at = (spans[3 * o] + taken[o * inner + c]) * inner + c
+                at = (start + taken[o * inner + c]) * inner + c
                 if lo >= hi or lo <= at < hi:
                     total[at] = total[at] + decode(g_codec, g[o * inner + c])
         return 0

@@ -13,6 +13,7 @@ from ..point import span
 from ..window import Axis, greater, lesser
 from .find_lines import WHOLE, Finding
 from .jit import called, invoke, kernel, pointer, unpacked
+from .memory import copy_bytes
 
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
 
@@ -139,39 +140,63 @@ def find_down(packed, od, oh, rows, low, from_best, from_taken, buffers, out):
 
 
 @called
-def find_band(packed, plane, high, od, oh, stop, buffers):
-    """Rows oh .. stop - 1 of windows: what they choose is in buffers 4 and 5 then.
+def lines_of(q, oh, stop):
+    """The lines of x that rows oh .. stop - 1 of windows read, as a half-open range."""
+    spans = pointer(q.spans_h, INT64)
+    low = spans[3 * oh] + spans[3 * oh + 1] * q.dh
+    top = spans[3 * stop - 3] + (spans[3 * stop - 1] - 1) * q.dh + 1
+    for o in range(oh, stop if q.dh > 1 else oh):  # dilated windows at borders may begin behind, and end before, others
+        low = lesser(low, spans[3 * o] + spans[3 * o + 1] * q.dh)
+        top = greater(top, spans[3 * o] + (spans[3 * o + 2] - 1) * q.dh + 1)
+    return low, top
 
-    `plane` is the address of the plane's first element; from there x has `high` elements.
+
+@called
+def move_lines(q, buffers, first, by, n):
+    """Bring the results of n lines from `by` lines on to the beginning, in the buffers where lines' results end up."""
+    pair = 0 if (q.kw + q.taps - 1) // q.taps % 2 == 1 else 2
+    for item, buffer in ((q.best_item, buffers[pair]), (np.int64(4), buffers[pair + 1])):
+        line, at = q.pitch * item, buffer + first * item
+        for i in range(n):
+            copy_bytes(at + (by + i) * line, at + i * line, line)
+
+
+@called
+def find_band(packed, plane, high, od, oh, stop, buffers, known):
+    """Rows oh .. stop - 1 of windows: what they choose is in buffers 4 and 5 then. Returns which lines are known then.
+
+    `plane` is the address of the plane's first element; from there x has `high` elements. `known` are the lines whose
+    results the band before has left, of the same plane and depth: those that this one shares are not reduced again.
     """
     q = unpacked(packed, Finding)
-    spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
+    spans_d = pointer(q.spans_d, INT64)
     d0, d1 = spans_d[3 * od + 1], spans_d[3 * od + 2]
-    low = spans_h[3 * oh] + spans_h[3 * oh + 1] * q.dh
-    top = spans_h[3 * stop - 3] + (spans_h[3 * stop - 1] - 1) * q.dh + 1
-    for o in range(oh, stop if q.dh > 1 else oh):  # dilated windows at borders may begin behind, and end before, others
-        low = lesser(low, spans_h[3 * o] + spans_h[3 * o + 1] * q.dh)
-        top = greater(top, spans_h[3 * o] + (spans_h[3 * o + 2] - 1) * q.dh + 1)
-    from_best, from_taken, down = buffers[0], buffers[1], (top - low - 1) * greater(q.xh, 0)
+    low, top = lines_of(q, oh, stop)
+    old = greater(0, lesser(known[1], top) - low) if known[0] <= low else 0
+    new = top - low - old
+    from_best, from_taken, down = buffers[0], buffers[1], (new - 1) * greater(q.xh, 0)
     for jd in range(d0, d1):
-        offset = (spans_d[3 * od] + jd * q.dd) * q.xd + low * q.xh
+        first = (jd - d0) * q.lines * q.pitch
+        if old > 0 and known[0] < low:
+            move_lines(q, buffers, first, low - known[0], old)
+        offset = (spans_d[3 * od] + jd * q.dd) * q.xd + (low + old) * q.xh
         at, below, safe = plane + offset * q.x_item, q.xh, 1
         if q.gathers == 1:
             below = q.below
             to = buffers[9] + ((jd - d0) * q.lines * below + q.left) * q.x_item
             inside = 1 if offset + down + q.copied + WHOLE <= high else 0
-            invoke(q.gather, (packed, at, top - low, inside, to))
+            invoke(q.gather, (packed, at, new, inside, to))
             at = to
         elif offset + down + (q.w + WHOLE * q.sw) * q.inner + WHOLE > high:
             safe = 0
-        first = (jd - d0) * q.lines * q.pitch
+        lane = first + old * q.pitch
         best, taken = find_across(
-            packed, at, top - low, below, safe, buffers[0] + first * q.best_item, buffers[1] + first * 4,
-            buffers[2] + first * q.best_item, buffers[3] + first * 4,
+            packed, at, new, below, safe, buffers[0] + lane * q.best_item, buffers[1] + lane * 4,
+            buffers[2] + lane * q.best_item, buffers[3] + lane * 4,
         )  # fmt: skip
         if q.clipped_head + q.clipped_tail > 0:
-            clip_taps(q, top - low, taken)
-        from_best, from_taken = best - first * q.best_item, taken - first * 4
+            clip_taps(q, new, taken)
+        from_best, from_taken = best - lane * q.best_item, taken - lane * 4
     o = oh
     while o < stop:
         rows = np.int64(1)
@@ -179,3 +204,4 @@ def find_band(packed, plane, high, od, oh, stop, buffers):
             rows = lesser(stop, q.beyond_h) - o
         find_down(packed, od, o, rows, low, from_best, from_taken, buffers, o - oh)
         o += rows
+    return low, top

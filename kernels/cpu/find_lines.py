@@ -99,9 +99,6 @@ FINDING = len(Finding._fields)
 class Storing(NamedTuple):
     """Where planes and results lie, in elements, and the pass that stores."""
 
-    groups: int  # of channels that are worked on together, and all channels, and their step in x
-    channels: int
-    xi: int
     outer2: int
     outer_x: int
     outer_y: int
@@ -183,14 +180,14 @@ def any_pass(x_type, best_type, codec, red, k, fresh):
                     put(chosen_tap, dst + i, acc[1])
             else:
                 for o in range(first, last):
-                    head, tail = np.int64(heads[o]), np.int64(tails[o])
+                    start, head, tail = np.int64(starts[o]), np.int64(heads[o]), np.int64(tails[o])
                     for c in range(inner):
                         tap = lesser(greater(number, head), tail)
-                        v = decode(codec, fetch(x, (starts[o] + tap * q.dw) * inner + c))
+                        v = decode(codec, fetch(x, (start + tap * q.dw) * inner + c))
                         acc = seed(red, v, np.int32(tap * q.unit_w))
                         for j in range(1, k):
                             tap = lesser(greater(number + j, head), tail)
-                            v = decode(codec, fetch(x, (starts[o] + tap * q.dw) * inner + c))
+                            v = decode(codec, fetch(x, (start + tap * q.dw) * inner + c))
                             acc = combine(red, acc, seed(red, v, np.int32(tap * q.unit_w)))
                         i = dst + o * inner + c
                         if not fresh:

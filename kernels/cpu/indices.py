@@ -52,16 +52,16 @@ def find_units(x, y, where, packed, start, stop):
     stage = (np.int64(store.ctypes.data) + scratch_size(packed) + LINE - 1) // LINE * LINE
     bands = (q.oh + q.band - 1) // q.band
     spans_d, spans_h = pointer(q.spans_d, INT64), pointer(q.spans_h, INT64)
+    known = (np.int64(0), np.int64(0))
     for unit in range(start, stop):
         rest, band = unit // bands, unit % bands
         rest, od = rest // q.od, rest % q.od
-        rest, group = rest // z.groups, rest % z.groups
         o1, o2 = rest // z.outer2, rest % z.outer2
-        channel = lesser(group * q.inner, z.channels - q.inner)  # the last group overlaps the one before it
-        at_x = o1 * z.outer_x + o2 * z.outer2_x + channel * z.xi
+        at_x = o1 * z.outer_x + o2 * z.outer2_x
         oh, last = band * q.band, lesser(q.oh, (band + 1) * q.band)
-        find_band(packed, x + at_x * q.x_item, q.x_high - at_x, od, oh, last, buffers)
-        at_y = o1 * z.outer_y + o2 * z.outer2_y + od * z.yd + channel * z.yi
+        known = known if band > 0 else (np.int64(0), np.int64(0))
+        known = find_band(packed, x + at_x * q.x_item, q.x_high - at_x, od, oh, last, buffers, known)
+        at_y = o1 * z.outer_y + o2 * z.outer2_y + od * z.yd
         o = oh
         while o < last:  # rows whose starts are evenly spaced are stored at once
             rows = np.int64(1)

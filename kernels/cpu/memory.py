@@ -80,14 +80,19 @@ def settle(typingctx):
 
 
 @called
+def copy_bytes(src, dst, n):
+    """n bytes; vectors where both do not overlap, else `dst` must come first."""
+    read, write = pointer(src, BYTE), pointer(dst, BYTE)
+    for i in range(n):
+        write[i] = read[i]
+
+
+@called
 def write_past(src, dst, n):
     """n bytes, in whole lines past the caches; those that belong to others in part as usual."""
     head = lesser(n, -dst % LINE)
     lines = (n - head) // LINE * LINE
-    read, write = pointer(src, BYTE), pointer(dst, BYTE)
-    for i in range(head):
-        write[i] = read[i]
+    copy_bytes(src, dst, head)
     for i in range(head, head + lines, LINE):
         put_past(dst + i, src + i)
-    for i in range(head + lines, n):
-        write[i] = read[i]
+    copy_bytes(src + head + lines, dst + head + lines, n - head - lines)

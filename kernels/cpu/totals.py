@@ -10,14 +10,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ..point import encode
 from ..window import greater, lesser
 from .jit import called, fetch, invoke, pointer, put
-from .memory import LINE, write_past
-
-BYTE = np.dtype(np.uint8)
+from .memory import LINE, copy_bytes, write_past
 
 
 class Totals(NamedTuple):
@@ -107,9 +103,7 @@ def ready(t, buffer, out, row, rows, reached):
         rows = write_rows(t, buffer, out, row, rows, first)
         src = totals_at(t, buffer, out, row, rows.base) + first * row * t.item
         dst = totals_at(t, buffer, out, row, first) + first * row * t.item
-        read, write = pointer(src, BYTE), pointer(dst, BYTE)
-        for i in range((rows.top - first) * row * t.item):
-            write[i] = read[i]
+        copy_bytes(src, dst, (rows.top - first) * row * t.item)
         rows = Rows(first, greater(rows.top, first), first)
     to = totals_at(t, buffer, out, row, rows.base) + rows.top * row * t.item
     invoke(t.clear, (to, (last - rows.top) * row))
