@@ -13,12 +13,13 @@ from ..point import decode, encode, finish, reduce_window, tap_number  # noqa: F
 from ..window import Geometry, extent, first_tap, greater, lesser
 from .frame import Frame
 from .jit import called, invoke, kernel, pointer, unpacked
-from .memory import LINE, ask, settle
+from .memory import LINE, PAGE, apart, ask, settle
 from .point import row_offsets
 from .scatter import is_deep, reach
 from .totals import Rows, Totals, finish_rows, ready, totals_at, totals_size
 
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
+SOON = 1 << 14  # windows that are asked for ahead of time, or those of the next plane
 
 called(tap_number)
 
@@ -105,9 +106,7 @@ def give_taken(g, taken, out, frame, packed, bands, start, stop):
     width, deep = f.ow * f.inner, is_deep(f)
     rows = f.d if deep else f.h
     per_row = (f.h * f.w if deep else f.w) * f.inner
-    store = np.empty(width * 4 + LINE + totals_size(z.totals, per_row), np.uint8)
-    wide = (np.int64(store.ctypes.data) + LINE - 1) // LINE * LINE
-    buffer = wide + (width * 4 + LINE - 1) // LINE * LINE
+    store = np.empty(width * 4 + 2 * (PAGE + LINE) + totals_size(z.totals, per_row), np.uint8)
     taps_d, taps_h = (z.kd, z.sd, z.dd, z.pd), (z.kh, z.sh, z.dh, z.ph)
     for unit in range(start, stop):
         plane, band = unit // bands, unit % bands
@@ -115,6 +114,8 @@ def give_taken(g, taken, out, frame, packed, bands, start, stop):
         from_g = g + plane * f.od * f.oh * width * z.g_item
         from_taken = taken + plane * f.od * f.oh * width * z.o_item
         to = out + plane * rows * per_row * z.totals.x_item
+        wide = apart(np.int64(store.ctypes.data), from_g, PAGE // 4)
+        buffer = apart(wide + width * 4, from_g, PAGE // 2)
         bounds = (np.int64(0), np.int64(0)) if bands == 1 else (lo * per_row, hi * per_row)
         d_range, h_range = (np.int64(0), f.od), (np.int64(0), f.oh)
         if deep:
@@ -126,7 +127,7 @@ def give_taken(g, taken, out, frame, packed, bands, start, stop):
             for oh in range(h_range[0], h_range[1]):
                 reached = lines_of(od, taps_d, lo, hi) if deep else lines_of(oh, taps_h, lo, hi)
                 sums = ready(z.totals, buffer, to, per_row, sums, reached)
-                following = (f.od * f.oh + od * f.oh + oh) * width
+                following = (lesser(f.od * f.oh, SOON // width + 1) + od * f.oh + oh) * width
                 ask(from_g + following * z.g_item, width * z.g_item)
                 ask(from_taken + following * z.o_item, width * z.o_item)
                 totals = totals_at(z.totals, buffer, to, per_row, sums.base)
