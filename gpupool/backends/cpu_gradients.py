@@ -85,13 +85,13 @@ def bands_of(f: Frame) -> int:
 
 
 def make_totals(plan: JobPlan, form: Form, whole: bool = False) -> Totals:
-    """Where sums are kept: of as many rows, or slabs, as two windows reach at least; of `whole` planes if need be."""
+    """Where sums are kept: of as many rows, or slabs, as windows need at least; of `whole` planes if need be."""
     x_type, codec = payload(plan.out_dtype), input_codec(plan.out_dtype)
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     along = 1 if form.x[1] > 1 or form.y[1] > 1 else 2  # as `scatter.is_deep` says
     rows = max(1, form.x[along])
     row = max(1, math.prod(form.x[1:]) // rows * acc.itemsize)
-    held = min(rows, max(2 * reach_of(plan, along - 1), HELD // row))
+    held = min(rows, max(rows_for(plan, along - 1), HELD // row))
     past = x_type == acc and past_caches(form, x_type.itemsize) and held * row <= LARGEST_BUFFER
     if x_type == acc and not past:
         held = 0
@@ -101,12 +101,15 @@ def make_totals(plan: JobPlan, form: Form, whole: bool = False) -> Totals:
     return Totals(acc.itemsize, x_type.itemsize, held, int(past), *lines)
 
 
-def reach_of(plan: JobPlan, axis: int) -> int:
-    """The most positions from a window's first to its last, along D, H or W."""
+def rows_for(plan: JobPlan, axis: int) -> int:
+    """Positions of D, H or W that a buffer needs: a window's, and as many as it shares with the next, so few move."""
     a = ([None] * (3 - len(plan.pooled)) + list(plan.pooled))[axis]
     if a is None:
         return 1
-    return a.n // a.out + 2 if isinstance(plan.forward.rule, Adaptive) else extent(a.k, a.d)
+    if isinstance(plan.forward.rule, Adaptive):
+        return a.n // a.out + (2 if a.n % a.out else 0)
+    reach = extent(a.k, a.d)
+    return reach + max(0, reach - a.s)
 
 
 def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner | Runners:
