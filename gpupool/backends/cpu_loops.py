@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gpupool.kernels.cpu.passes import Record
 
 # Strides that passes are compiled for: with constants, vector code picks the elements apart; else one by one.
-STEPS = (1, 2, 3, 4, 6, 8)
+STEPS = (1, 2, 3, 4, 5, 6, 7, 8)
 WIDE_CHANNELS = 32  # channels from which on each column is a vector loop of its own
 STRIP = 1024  # bytes of the input that a pass asks for at a time, `AHEAD` of itself
 
