@@ -92,8 +92,6 @@ class Program:
         step, to = inner.src // src.item, inner.dst // dst.item
         constant = step if step in STEPS else 0
         literal_tap = between if constant > 1 and taps > 1 and between in PUTS else 0
-        if constant > 1 and taps > 1 and not literal_tap:
-            constant = 0
         kind = Kind(
             src.base == "x", dst.base != "b", taps if constant else 0, constant, literal_tap, to if to in PUTS else 0,
             colours, count if counts is None and count in COUNTS else 0, counted, onto,

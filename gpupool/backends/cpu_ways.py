@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.rolling import MOST_LINES
@@ -71,7 +73,7 @@ def is_direct(g: Geometry, types: Types) -> bool:
     """Whether rows are reduced straight from the input: not if elements would be decoded, or at a high price seeded,
     often, or borders are wide."""
     w = g.w
-    if w.k > TAPS and not (w.k == w.s <= MOST_TAPS and w.d == 1):
+    if w.k > TAPS and not (w.k <= MOST_TAPS and w.s > 1 == w.d and (w.k == w.s or gcd(w.k, w.s) == 1)):
         return False
     if (dear(types.red) or not isinstance(types.x_codec, Plain)) and w.k > w.s:
         return False
