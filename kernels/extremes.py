@@ -168,6 +168,10 @@ class ArgMax(NamedTuple):
     finish = staticmethod(whole)
 
     @staticmethod
+    def elements():
+        return Max()
+
+    @staticmethod
     def unordered(loaded):
         return ArgMaxAnyOrder()
 
@@ -220,6 +224,10 @@ class ArgMaxKnown(NamedTuple):
     seed = staticmethod(placed)
     combine = staticmethod(larger_known_placed)
     finish = staticmethod(whole)
+
+    @staticmethod
+    def elements():
+        return MaxKnown()
 
     @staticmethod
     def unordered(loaded):
@@ -275,6 +283,10 @@ class ArgMin(NamedTuple):
     finish = staticmethod(whole)
 
     @staticmethod
+    def elements():
+        return Min()
+
+    @staticmethod
     def unordered(loaded):
         return ArgMinAnyOrder()
 
@@ -327,6 +339,10 @@ class ArgMinKnown(NamedTuple):
     seed = staticmethod(placed)
     combine = staticmethod(smaller_known_placed)
     finish = staticmethod(whole)
+
+    @staticmethod
+    def elements():
+        return MinKnown()
 
     @staticmethod
     def unordered(loaded):

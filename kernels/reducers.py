@@ -17,6 +17,8 @@ and for the host only, each but the first with the default that is named here:
     unordered(loaded)      the reducer of the same result for elements in any order, None if there is none (itself)
     absent(loaded)         with positions: a value that no element loses to; results with it have the position of the
                            window's first element (none: engines with positions leave absent taps out)
+    elements()             with positions: the row that gives the same elements alone, where of equal ones the first is
+                           chosen, and of NaNs the last (none)
     dear                   whether a seed takes so long that engines make each only once (False)
     picks                  whether the result is one of the elements, so that order decides between zeros (False)
     gives                  "element": stored as it is; "number": a float, which an integer dtype rounds and saturates;
@@ -52,6 +54,12 @@ def neutral(red: Any, loaded: np.dtype) -> Any:
     """The accumulator that changes no other, None where there is none."""
     make = getattr(red, "neutral", None)
     return None if make is None else make(loaded)
+
+
+def elements(red: Any) -> Any:
+    """The row without positions, None where there is none."""
+    make = getattr(red, "elements", None)
+    return None if make is None else make()
 
 
 def picks(red: Any) -> bool:

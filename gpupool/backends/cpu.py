@@ -81,9 +81,10 @@ class Call:
         choice = choose_engine(layout.geometry, kinds, (x_codec, y_codec), red, self.where_dtype, plan.rule)
         self.item, self.out_item = plan.dtype.itemsize, plan.out_dtype.itemsize
         self.between, self.acc = choice.between, choice.acc
-        addresses = 3 if request.indices else 2
+        addresses = 3 if request.indices and not choice.seek else 2
         elements = max(1, math.prod(plan.shape))
         self.stages = [self._stage(stage, addresses, elements) for stage in choice.stages]
+        self.seek = self._stage(choice.seek, 3, elements) if choice.seek else None
 
     def _stage(self, stage: Stage, addresses: int, elements: int) -> tuple:
         """The compiled entry point itself: Numba's dispatcher would look at every argument's type in every call."""
@@ -102,14 +103,15 @@ class Call:
             return
         for x_start, y_start in self.starts:
             ends = [_address(x) + x_start * self.item, _address(y) + y_start * self.out_item]
-            if where is not None:
-                ends.append(_address(where) + y_start * where.itemsize)
+            where_at = [] if where is None else [_address(where) + y_start * where.itemsize]
             if self.between == 0:
-                self._run(self.stages[0], ends)
+                self._run(self.stages[0], ends if self.seek else ends + where_at)
             else:
                 scratch = np.empty(self.between, self.acc)
                 self._run(self.stages[0], [ends[0], scratch.ctypes.data])
                 self._run(self.stages[1], [scratch.ctypes.data, ends[1]])
+            if self.seek:
+                self._run(self.seek, ends + where_at)
 
     def _run(self, stage: tuple, addresses: list[int]) -> None:
         """One stage on as many threads as it is worth."""

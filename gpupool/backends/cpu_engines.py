@@ -14,10 +14,11 @@ from gpupool.kernels.cpu.offsets import point_offsets
 from gpupool.kernels.cpu.passes import Types
 from gpupool.kernels.cpu.point import point, point_indices, point_select
 from gpupool.kernels.cpu.program import run_units
-from gpupool.kernels.reducers import neutral, selects, unordered
+from gpupool.kernels.cpu.seek import seek
+from gpupool.kernels.reducers import elements, neutral, selects, unordered
 from gpupool.kernels.window import Adaptive, Geometry, Sliding, extent, tap_count
 
-from .cpu_find import MOST_TABLE, find_program
+from .cpu_find import MOST_TABLE, find_program, is_sought
 from .cpu_uneven import has_program, uneven_program
 from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
 from .cpu_windows import windows_program
@@ -37,11 +38,15 @@ class Stage(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The stages of a call; between two of them lie `between` accumulators of dtype `acc`."""
+    """The stages of a call; between two of them lie `between` accumulators of dtype `acc`.
+
+    Where there is a stage that seeks positions, it follows the others, which make the elements alone.
+    """
 
     stages: tuple[Stage, ...]
     between: int = 0
     acc: np.dtype | None = None
+    seek: Stage | None = None
 
 
 def rows_of(g: Geometry) -> int:
@@ -63,6 +68,11 @@ def choose_engine(
 
     Strides have no part in it: whatever the layout, taps combine in one order.
     """
+    known = where is not None and elements(red) is not None
+    if known and work(g) > SMALL_WORK and is_sought((g.d, g.h, g.w), g.inner.n):
+        values = choose_engine(g, kinds, codecs, elements(red), None, rule)
+        constants = (kinds[0], where, codecs[0], rule, where.kind == "u")
+        return values._replace(seek=Stage(seek, jit.pack(g), constants, rows_of(g)))
     if where is not None and work(g) > SMALL_WORK and g.d.n * g.h.n * g.w.n <= MOST_TABLE:
         packed, units = find_program(g, kinds, codecs, red, rule, where)
         return Choice((Stage(find_units, packed, (), units),))

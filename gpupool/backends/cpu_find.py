@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,15 @@ MOST_TABLE = 2**31 - 1  # elements of a plane: distances in it are int32
 # the next band. 3x3 s1 of 64x448x448, the gradient, one thread: 22.7 ms with a quarter of it, 23.6, 26.1 with twice;
 # 5x5 s1 of 4x112x112x64 8.7, 7.7, 7.7.
 BAND_BYTES = 1 << 18
+FEW_SOUGHT, MOST_READ = 32, 4  # taps of windows that are sought in, and how often they read each element
 STAGED = 1 << 15  # bytes of results in the buffer, at most but for one row
+
+
+def is_sought(axes: tuple[Axis, Axis, Axis], channels: int) -> bool:
+    """Whether what windows choose is sought once its value is known: in long rows that are not shared by many."""
+    w, taps = axes[2], prod(a.k for a in axes)
+    read = prod(a.out * a.k / max(1, a.n) for a in axes)  # how often each element is
+    return channels < WHOLE and taps >= FEW_SOUGHT and (w.k > 2 * MOST_TAPS or w.k == w.n) and read <= MOST_READ
 
 
 def with_tables(finding: Finding, further: Any, tables: list[np.ndarray]) -> np.ndarray:

@@ -27,7 +27,7 @@ from gpupool.threads import PIECES_PER_THREAD, get_num_threads
 
 from .cpu import payload
 from .cpu import run as run_pooling
-from .cpu_find import MOST_TABLE, make_finding, with_tables
+from .cpu_find import MOST_TABLE, is_sought, make_finding, with_tables
 from .cpu_frame import Form, Runner, Runners, launch
 from .cpu_tiles import found_in_tiles, past_caches, tile_axes
 
@@ -116,7 +116,9 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner | Run
     """Gradients of operators that choose an element of each window; the third operand says which, or x does."""
     if len(plan.dtypes) == 2 and (axes := tile_axes(plan)):
         return found_in_tiles(plan, form, axes)
-    if len(plan.dtypes) == 2 and 0 not in form.y and math.prod(form.x[1:4]) <= MOST_TABLE:
+    axes = (*[NO_AXIS] * (3 - len(plan.pooled)), *(make_axis(plan.forward, a, 0, 0) for a in plan.pooled))
+    found = 0 not in form.y and math.prod(form.x[1:4]) <= MOST_TABLE and not is_sought(axes, form.x[4])
+    if len(plan.dtypes) == 2 and found:
         return found_engine(plan, form, packed)
     f = Frame(*packed[:FRAME].tolist())
     constants = (payload(plan.dtypes[0]), accumulator(plan.dtypes[0], plan.out_dtype), input_codec(plan.dtypes[0]))

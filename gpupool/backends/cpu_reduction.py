@@ -84,7 +84,7 @@ class Reduction:
         """All stages; `emit` makes the outputs from the last."""
         axis, out, k, s, d = step
         factor = _factor(k, s) if d == 1 else 1
-        if k <= TAPS or factor == 1 < s and k <= MOST_TAPS:
+        if k <= TAPS or (factor == 1 < s and k <= MOST_TAPS):
             emit(_scaled(src, axis, s), k, d * _pitch(src, axis))
         elif factor > 1:  # windows that share no taps shrink the axis itself
             n = (out - 1) * (s // factor) + k // factor
