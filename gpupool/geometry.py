@@ -104,13 +104,19 @@ def make_axis(plan: Plan, a: PooledAxis, xs: int, ys: int) -> Axis:
     return Axis(a.n, a.out, a.k, a.s, a.d, a.before, count_from, count_to, xs, ys)
 
 
-def make_layout(plan: Plan, x_strides: tuple[int, ...], y_strides: tuple[int, ...]) -> Layout:
-    """Fit the arrays to the kernels' six axes; what does not fit becomes several starts."""
+def make_layout(plan: Plan, x_strides: tuple[int, ...], y_strides: tuple[int, ...], tiled: bool = False) -> Layout:
+    """Fit the arrays to the kernels' six axes; what does not fit becomes several starts.
+
+    With `tiled`, windows tile the planes, and each is taken for a plane of its own.
+    """
     full = dict.fromkeys(range(len(plan.shape)), 0)
     full.update(zip(kept_axes(plan), y_strides, strict=True))
     pooled = {a.axis for a in plan.pooled}
     batch = [Batch(n, x_strides[a], full[a]) for a, n in enumerate(plan.shape) if a not in pooled]
     axes = [make_axis(plan, a, x_strides[a.axis], full[a.axis]) for a in plan.pooled]
+    if tiled:
+        batch += [Batch(a.out, a.k * a.xs, a.ys) for a in axes]
+        axes = [a._replace(n=a.k, out=1, s=1, count_to=a.k, ys=0) for a in axes]
     axes = [NO_AXIS] * (3 - len(axes)) + axes
     rest = _merged(batch)
     inner = NO_BATCH

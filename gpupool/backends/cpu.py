@@ -18,7 +18,7 @@ from gpupool.reducer import compiling
 from gpupool.request import Request, fail
 from gpupool.threads import run_pieces
 
-from .cpu_engines import Stage, choose_engine
+from .cpu_engines import Stage, are_planes, choose_engine
 
 # Below two of these the work stays on one thread: waking another costs 16 us, and it comes after 50 us.
 SERIAL_ELEMENTS = 65536
@@ -58,8 +58,8 @@ class Call:
         self.starts: tuple[tuple[int, int], ...] = ()
         self.enter: tuple | None = None  # the short way, where one stage on this thread is the whole call
         if 0 not in plan.out_shape:
-            layout = make_layout(plan, strides, y_strides)
             with compiling(plan.request):
+                layout = make_layout(plan, strides, y_strides, are_planes(plan))
                 self._prepare(layout)
             low = (lowest(plan.shape, strides), lowest(plan.out_shape, y_strides))
             self.starts = tuple((x + low[0], y + low[1]) for x, y in layout.starts)
