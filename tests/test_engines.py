@@ -430,3 +430,82 @@ def streamed(call):
 
     address = stream_function()
     return [word for stage in call.stages for word in stage[5] if word == address]
+
+
+def tiles_of(x, windows, first):
+    """The elements of each window that tiles x, as one last axis; `first` is the first pooled axis."""
+    split = [n for i, n in enumerate(x.shape[:first])]
+    for n, k in zip(x.shape[first:], windows, strict=False):
+        split += [n // k, k]
+    split += x.shape[first + len(windows) :]
+    moved = x.reshape(split)
+    last = [first + 1 + 2 * i for i in range(len(windows))]
+    kept = [a for a in range(moved.ndim) if a not in last]
+    moved = moved.transpose(kept + last)
+    return moved.reshape(*moved.shape[: len(kept)], -1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "uint8", "int32"])
+@pytest.mark.parametrize("layout", ["first", "last", "strided", "transposed"])
+@pytest.mark.parametrize("windows", [(16,), (64,), (32, 20), (24, 32), (1, 40), (2, 24, 24)], ids=str)
+def test_windows_that_tile(windows, layout, dtype):
+    """Large windows that tile a plane: what NumPy makes of each, and the same bits in every layout."""
+    rng = np.random.default_rng(51)
+    shape = (2, 3, *(n * k for n, k in zip((2, 3, 2), windows, strict=False)))
+    x = values(rng, shape, dtype)
+    x[np.isnan(x)] = 1 if np.dtype(dtype).kind == "f" else 0
+    axes, arguments = len(windows), {"data_format": "channels_first"}
+    given = x
+    if layout == "last":
+        given, arguments = np.ascontiguousarray(np.moveaxis(x, 1, -1)), {"data_format": "channels_last"}
+    elif layout == "strided":
+        room = np.zeros((*shape[:-1], 2 * shape[-1]), dtype)
+        given = room[..., ::2]
+        given[...] = x
+    elif layout == "transposed":
+        given = np.ascontiguousarray(x.T).T
+    tiles = tiles_of(x, windows, 2)
+    for op in ("max", "avg", "sum"):
+        function = getattr(gp, f"{op}_pool{axes}d")
+        got, plain = function(given, windows, windows, **arguments), function(x, windows, windows)
+        got = np.moveaxis(got, -1, 1) if layout == "last" else got
+        np.testing.assert_array_equal(got, plain)
+        if op == "max":
+            np.testing.assert_array_equal(got, tiles.max(-1))
+            zeros = np.take_along_axis(tiles, (tiles == tiles.max(-1, keepdims=True)).argmax(-1)[..., None], -1)[..., 0]
+            np.testing.assert_array_equal(np.signbit(got), np.signbit(zeros))
+        elif np.dtype(dtype).kind == "f":
+            exact = tiles.astype(np.longdouble)
+            want, size = (exact.mean, 1 / tiles.shape[-1]) if op == "avg" else (exact.sum, 1)
+            error = 2 * np.finfo(dtype).eps * np.abs(exact).sum(-1) * size
+            assert (np.abs(got - want(-1)) <= error + np.abs(want(-1)) * np.finfo(dtype).eps).all()
+
+
+SOUGHT = [
+    ((3, 2, 300), (40,), (40,), 0, 1, "first"), ((2, 5, 31, 70), (7, 18), (6, 15), (3, 9), 1, "first"),
+    ((2, 9, 61, 3), (3, 19), 11, (1, 4), 2, "last"), ((2, 2, 6, 40, 40), (3, 20, 20), (3, 20, 20), 0, 1, "first"),
+    ((2, 3, 40, 7), (40, 7), (40, 7), 0, 1, "first"), ((1, 300, 2), (130,), 85, 0, 1, "last"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("positions", [True, "offsets"])
+@pytest.mark.parametrize("case", SOUGHT, ids=str)
+def test_positions_that_are_sought(engines, monkeypatch, case, positions, dtype):
+    """In long rows: ties, zeros of both signs, NaN in any place or everywhere, borders, dilation, few channels last."""
+    from gpupool.backends import cpu_engines
+
+    shape, k, s, p, d, layout = case
+    used, sought = [], cpu_engines.is_sought
+    monkeypatch.setattr(cpu_engines, "is_sought", lambda *given: used.append(sought(*given)) or used[-1])
+    x = values(np.random.default_rng(52), shape, dtype)
+    if np.dtype(dtype).kind == "f":
+        x[0] = np.where(np.random.default_rng(53).random(x[0].shape) < 0.5, np.nan, x[0])
+        x[-1, -1] = np.nan
+    arguments = {"dilation": d, "return_indices": positions, "data_format": f"channels_{layout}"}
+    for op in ("max", "min"):
+        for policy in ("propagate", "omit"):
+            function = getattr(gp, f"{op}_pool{len(k)}d")
+            for a, b in zip(*engines(function, x, k, s, p, nan_policy=policy, **arguments), strict=True):
+                same(a, b, True)
+    assert any(used)
