@@ -14,14 +14,16 @@ from gpupool.jobs import INT64, JobPlan
 from gpupool.kernels.codecs import Plain, input_codec
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.fractional import Sampled, fractional, fractional_back
-from gpupool.kernels.cpu.fractional_lines import elements_pass, give_passes, places_pass, positions_pass, starts_pass
+from gpupool.kernels.cpu.fractional_lines import elements_pass, give_pass, places_pass, positions_pass, starts_pass
 from gpupool.kernels.cpu.frame import FRAME, Frame
+from gpupool.kernels.cpu.totals import Totals
+from gpupool.kernels.window import fractional_slack
 from gpupool.plan import choose
 
 from .cpu import payload
 from .cpu_find import MOST_TABLE
 from .cpu_frame import Form, Runner, launch
-from .cpu_gradients import bands_of, buffered
+from .cpu_gradients import bands_of, make_totals
 from .cpu_windows import STREAMED
 
 INT32 = np.dtype(np.int32)
@@ -80,27 +82,35 @@ def tap_table(plan: JobPlan, form: Form) -> np.ndarray:
 
 
 def make_sampled(plan: JobPlan, form: Form, table: np.ndarray) -> Sampled:
-    """The windows and the passes; gradients have more of these."""
-    kind, real = plan.job.kind, sample_type(plan)
+    """The windows and the passes."""
+    gradient, real = plan.job.kind == GRADIENT, sample_type(plan)
     place = INT32 if math.prod(form.x[1:]) <= MOST_TABLE else INT64
-    x_type, missing = payload(plan.forward.dtype), 3 - len(plan.pooled)
-    y_type = payload(plan.dtypes[0] if kind == GRADIENT else plan.out_dtype)
-    best = x_type if isinstance(input_codec(plan.forward.dtype), Plain) else np.dtype(np.float32)
+    x_type, codec, missing = payload(plan.forward.dtype), input_codec(plan.forward.dtype), 3 - len(plan.pooled)
+    y_type = payload(plan.dtypes[0] if gradient else plan.out_dtype)
+    best = x_type if isinstance(codec, Plain) else np.dtype(np.float32)
     k = (1,) * missing + tuple(a.k for a in plan.pooled)
     columns = (0,) * missing + tuple(sample_column(plan, i) for i in range(len(plan.pooled)))
     taps, passes = shared_passes(len(table), best)
-    acc, more, past = best, (0, 0, 0), math.prod(form.y) * y_type.itemsize > STREAMED
-    if kind == GRADIENT:
-        acc = accumulator(plan.dtypes[0], plan.out_dtype)
-        codecs = input_codec(plan.dtypes[0]), input_codec(plan.out_dtype)
-        lines = give_passes(y_type, acc, codecs[0], x_type, codecs[1], place)
-        more, past = tuple(jit.c_function(p) for p in lines), bool(buffered(plan, form))
+    past, give = int(math.prod(form.y) * y_type.itemsize > STREAMED), 0
+    if gradient:
+        give = jit.c_function(give_pass(y_type, accumulator(plan.dtypes[0], plan.out_dtype), codec, place))
     return Sampled(
-        form.x[0], *form.x[4:], *form.x[1:4], *form.y[1:4], *k, *together(form), int(past), int(acc == x_type),
-        x_type.itemsize, y_type.itemsize, acc.itemsize, best.itemsize, place.itemsize, real.itemsize, *columns,
-        taps, passes, jit.c_function(starts_pass(real, place)), jit.c_function(places_pass(place)),
-        *finders(plan, kind, place, taps, passes), *more, table.ctypes.data,
+        form.x[0], *form.x[4:], *form.x[1:4], *form.y[1:4], *k, *together(form), past, x_type.itemsize,
+        y_type.itemsize, best.itemsize, place.itemsize, real.itemsize, *columns, taps, passes,
+        jit.c_function(starts_pass(real, place)), jit.c_function(places_pass(place)),
+        *finders(plan, plan.job.kind, place, taps, passes), give, table.ctypes.data,
     )  # fmt: skip
+
+
+def sums_of(plan: JobPlan, form: Form, q: Sampled) -> Totals:
+    """Where gradients are added up: of as many rows as the windows of one step reach."""
+    t = make_totals(plan, form)
+    if t.held == 0:
+        return t
+    n, out, k = (q.d, q.od, q.kd) if q.d > 1 else (q.h, q.oh, q.kh)
+    steps = q.rows // q.oh + 2 if q.d > 1 else q.rows
+    reach = steps * -(-(n - k) // max(1, out - 1)) + k + 2 * fractional_slack(n, out, k)
+    return t._replace(held=max(t.held, min(n, reach)) if q.planes == 1 else q.planes * n)
 
 
 def fractional_engine(plan: JobPlan, form: Form, _frame: np.ndarray) -> Runner:
@@ -121,8 +131,8 @@ def fractional_engine(plan: JobPlan, form: Form, _frame: np.ndarray) -> Runner:
 def gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """The gradient from x and the samples."""
     table = tap_table(plan, form)
-    q = make_sampled(plan, form, table)
-    numbers, code, f = np.array(q, np.int64), jit.compiled(fractional_back, 8, ()), Frame(*packed[:FRAME].tolist())
+    q, f = make_sampled(plan, form, table), Frame(*packed[:FRAME].tolist())
+    numbers, code = np.array([*q, *sums_of(plan, form, q)], np.int64), jit.compiled(fractional_back, 8, ())
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: np.ndarray = table) -> None:
         samples, bands = samples_in_order(plan, form, arrays[2]), bands_of(f) if q.planes == 1 else 1

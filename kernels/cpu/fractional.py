@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..window import lesser
+from ..window import greater, lesser
 from .fractional_lines import BLOCK
 from .jit import called, invoke, kernel, pointer, unpacked
 from .memory import LINE, ask, settle, write_past
+from .totals import Rows, Totals, finish_rows, ready, totals_at, totals_size
 
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
 
@@ -35,11 +36,9 @@ class Sampled(NamedTuple):
     kw: int
     planes: int  # of a unit, each with all its channels; if several, with all their rows
     rows: int  # of windows at a time
-    past: int  # whether results are written past the caches
-    direct: int  # gradients: whether they are added up in the result itself
+    past: int  # whether elements or positions are written past the caches
     x_item: int
     y_item: int  # of the result, or of the gradient that windows have
-    sum_item: int  # of an accumulator of gradients
     best_item: int
     place_item: int
     sample_item: int
@@ -54,9 +53,10 @@ class Sampled(NamedTuple):
     more: int
     last: int
     give: int
-    clear: int
-    store: int
     table: int  # address: of each tap its distance in elements, and what it adds to what is noted
+
+
+SAMPLED = len(Sampled._fields)
 
 
 class Room(NamedTuple):
@@ -68,7 +68,7 @@ class Room(NamedTuple):
     best: int  # two of them
     noted: int  # also two
     result: int
-    sums: int
+    end: int
 
 
 @called
@@ -79,7 +79,7 @@ def in_lines(n):
 
 @called
 def room_in(q, store):
-    """The Room in memory that begins at `store`, and ends where sums do; of these there is none yet."""
+    """The Room in memory that begins at `store`."""
     lanes, starts = q.planes * q.rows * q.ow * q.inner, q.planes * (q.od + q.oh + q.ow) * q.inner
     at = in_lines(store)
     places = at + in_lines(starts * q.place_item)
@@ -145,7 +145,7 @@ def find(q, x, room, planes, row, rows, y, noted, ahead, share):
 def fractional(x, samples, y, packed, start, stop):
     """Units start .. stop - 1: elements, or positions. Knows no types: compiled once."""
     q = unpacked(packed, Sampled)
-    store = np.empty(room_in(q, np.int64(0)).sums + LINE, np.uint8)
+    store = np.empty(room_in(q, np.int64(0)).end + LINE, np.uint8)
     room = room_in(q, np.int64(store.ctypes.data))
     fill_more(q, room.more)
     depth, row_n, elements = q.od * q.oh, q.ow * q.inner, q.d * q.h * q.w * q.inner
@@ -197,57 +197,49 @@ def ends_of(q, room, o):
     return low, high
 
 
+@called
+def reached_by(q, room, planes, row, rows, bounds):
+    """The rows (slabs) that windows of `rows` rows from `row` on reach, within the bounds, as a half-open range."""
+    lo, hi = bounds
+    if planes > 1:
+        return lo, hi
+    each, k, step = (q.oh, q.kd, q.h * q.w) if q.d > 1 else (np.int64(1), q.kh, q.w)
+    first, last = ends_of(q, room, row // each)[0] // step, ends_of(q, room, (row + rows - 1) // each)[1] // step + k
+    return greater(first, lo), lesser(last, hi)
+
+
 @kernel
 def fractional_back(g, x, samples, out, packed, bands, start, stop):
-    """The gradient, units start .. stop - 1: planes, or bands of their rows.
-
-    Windows come in row-major order, and rows of sums are cleared when the first of them comes there.
-    """
-    q = unpacked(packed, Sampled)
-    deep, depth, row_n = q.d > 1, q.od * q.oh, q.ow * q.inner
-    rows_x = q.d if deep else q.h
-    per_row = (q.h * q.w if deep else q.w) * q.inner
-    elements = rows_x * per_row
-    most = q.planes * (rows_x // bands + 1) * per_row * q.sum_item if q.direct == 0 or q.past == 1 else 0
-    store = np.empty(room_in(q, np.int64(0)).sums + most + 2 * LINE, np.uint8)
+    """The gradient, units start .. stop - 1: planes, or bands of their rows; windows come in row-major order."""
+    q, t = unpacked(packed, Sampled), unpacked(packed + 8 * SAMPLED, Totals)
+    depth, row_n, elements = q.od * q.oh, q.ow * q.inner, q.d * q.h * q.w * q.inner
+    rows_x = q.d if q.d > 1 else q.h
+    per_row = elements // rows_x
+    end = room_in(q, np.int64(0)).end
+    store = np.empty(end + totals_size(t, per_row) + 2 * LINE, np.uint8)
     room = room_in(q, np.int64(store.ctypes.data))
+    buffer = in_lines(room.end)
     fill_more(q, room.more)
     for unit in range(start, stop):
         plane, band = unit // bands * q.planes, unit % bands
         planes = lesser(q.planes, q.outer - plane)
-        lo, hi = band * rows_x // bands, (band + 1) * rows_x // bands
+        lo, hi = band * rows_x // bands, (band + 1) * rows_x // bands + (planes - 1) * rows_x
+        low, high = (lo * per_row, hi * per_row) if bands > 1 else (np.int64(0), np.int64(0))
         begin(q, samples, plane, planes, room)
         row, stop_row = windows_in(q, room, lo, hi) if bands > 1 else (np.int64(0), depth)
-        to = out + (plane * elements + lo * per_row) * q.x_item
-        sums = room.sums + (to % LINE if q.past == 1 else np.int64(0)) if q.direct == 0 or q.past == 1 else to
-        n_sums = (hi - lo) * per_row + (planes - 1) * elements
-        top = np.int64(0)
-        low, high = (np.int64(0), n_sums) if bands > 1 else (np.int64(0), np.int64(0))
+        from_x, to = x + plane * elements * q.x_item, out + plane * elements * q.x_item
+        sums = Rows(lo, lo, lo)
         while row < stop_row:
             rows = lesser(q.rows, stop_row - row)
             n = planes * rows * row_n
             share = planes * elements * rows * q.x_item // depth * BLOCK // n
-            ahead = x + plane * elements * q.x_item + (row + rows) * elements // depth * q.x_item
-            find(q, x + plane * elements * q.x_item, room, planes, row, rows, room.result, room.result, ahead, share)
-            reached = n_sums
-            if planes == 1:
-                last = (row + rows - 1) // q.oh if deep else row + rows - 1
-                reached = (ends_of(q, room, last)[1] * q.inner // per_row + (q.kd if deep else q.kh) - lo) * per_row
-                reached = lesser(reached, n_sums)
-            if reached > top:
-                invoke(q.clear, (sums + top * q.sum_item, reached - top))
-                top = reached
-            from_g = g + (plane * depth + row) * row_n * q.y_item
-            total = sums - lo * per_row * q.sum_item
-            origin = lo * per_row
+            ahead = from_x + (row + rows) * elements // depth * q.x_item
+            find(q, from_x, room, planes, row, rows, room.result, room.result, ahead, share)
+            sums = ready(t, buffer, to, per_row, sums, reached_by(q, room, planes, row, rows, (lo, hi)))
+            total, from_g = totals_at(t, buffer, to, per_row, sums.base), g + (plane * depth + row) * row_n * q.y_item
             ahead = from_g + n * q.y_item
-            invoke(q.give, (from_g, room.result, n, total, origin + low, origin + high, ahead, BLOCK * q.y_item))
+            invoke(q.give, (from_g, room.result, n, total, low, high, ahead, BLOCK * q.y_item))
             row += rows
-        if n_sums > top:
-            invoke(q.clear, (sums + top * q.sum_item, n_sums - top))
-        if q.past == 1:
-            write_past(sums, to, n_sums * q.x_item)
-        elif q.direct == 0:
-            invoke(q.store, (sums, n_sums, to))
+        finish_rows(t, buffer, to, per_row, sums, hi)
     settle()
     return store.size  # Numba frees an array after its last use by name, whatever still has its address

@@ -138,34 +138,16 @@ def positions_pass(types, codec, red, place_type, taps, first, last, flat):
     return find
 
 
-def give_passes(g_type, acc_type, g_codec, x_type, x_codec, place_type):
-    """The passes that add n gradients where windows chose, that clear sums, and that store them as elements."""
-    zero = acc_type.type(0)
+def give_pass(g_type, acc_type, g_codec, place_type):
+    """The pass that adds n gradients where windows chose, if that lies from low to below high, or these are equal."""
 
     def give(g_at, chosen_at, n, total_at, low, high, ahead, share):
         g, chosen, total = pointer(g_at, g_type), pointer(chosen_at, place_type), pointer(total_at, acc_type)
         for block in range(0, n, BLOCK):
             ask(ahead + block // BLOCK * share, share)
-            end = lesser(block + BLOCK, n)
-            if low >= high:
-                for i in range(block, end):
+            for i in range(block, lesser(block + BLOCK, n)):
+                if low >= high or low <= chosen[i] < high:
                     total[chosen[i]] = total[chosen[i]] + decode(g_codec, g[i])
-            else:
-                for i in range(block, end):
-                    if low <= chosen[i] < high:
-                        total[chosen[i]] = total[chosen[i]] + decode(g_codec, g[i])
         return 0
 
-    def clear(at, n):
-        total = pointer(at, acc_type)
-        for i in range(n):
-            put(total, i, zero)
-        return 0
-
-    def store(at, n, to):
-        total, x = pointer(at, acc_type), pointer(to, x_type)
-        for i in range(n):
-            put(x, i, encode(x_codec, fetch(total, i)))
-        return 0
-
-    return give, clear, store
+    return give
