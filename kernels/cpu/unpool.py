@@ -14,8 +14,9 @@ import numpy as np
 from ..window import greater, lesser
 from .frame import FRAME, Frame
 from .jit import called, fetch, invoke, kernel, pointer, put, size_of, unpacked
-from .memory import AHEAD
+from .memory import AHEAD, ask
 from .scatter import are_inside
+from .unpool_lines import BLOCK
 
 INT64 = np.dtype(np.int64)
 
@@ -40,7 +41,7 @@ class Cells(NamedTuple):
 
 
 @called
-def cell_rows(f, q, row, table):
+def cell_rows(f, q, od, oh, table):
     """Leave where the rows of the cells of a row of windows begin in the plane; whether there is one.
 
     Those outside are the first one inside again.
@@ -48,7 +49,7 @@ def cell_rows(f, q, row, table):
     count = np.int64(0)
     for jd in range(q.kd):
         for jh in range(q.kh):
-            at_d, at_h = row // f.oh * q.sd - q.before_d + jd, row % f.oh * q.sh - q.before_h + jh
+            at_d, at_h = od * q.sd - q.before_d + jd, oh * q.sh - q.before_h + jh
             if 0 <= at_d < f.d and 0 <= at_h < f.h:
                 table[count] = (at_d * f.h + at_h) * f.w
                 count += 1
@@ -85,12 +86,15 @@ def look_at(f, q, table_at, g, where, out, sizes):
 def are_own(f, q, table_at, g, where, out, item):
     """Whether all indices of a plane lie in their cells; `where` and `out` are the addresses of the plane's."""
     table, row_n = pointer(table_at, INT64), f.ow * f.inner
-    for row in range(f.od * f.oh):
-        if not cell_rows(f, q, row, table):
-            return False
-        share = np.int64(0)
-        if not look_at(f, q, table_at, g, where + row * row_n * 8, out + row * row_n * item, (item, share)):
-            return False
+    each = f.w * q.sh * q.sd * item * (f.inner if f.inner > 1 else BLOCK) // f.ow
+    sizes = item, each
+    for od in range(f.od):
+        for oh in range(f.oh):
+            row = (od * f.oh + oh) * row_n
+            if not cell_rows(f, q, od, oh, table):
+                return False
+            if not look_at(f, q, table_at, g, where + row * 8, out + row * item, sizes):
+                return False
     return True
 
 
@@ -106,6 +110,7 @@ def lay_rows(f, q, x, where, out, first, last, item, x_type):
             for h in range(oh * q.sh, stop_h):
                 line, done = (d * f.h + h) * f.w, np.int64(0)
                 to = out + line * f.inner * item
+                ask(to + AHEAD, f.w * f.inner * item)
                 if d - od * q.sd < q.kd and h - oh * q.sh < q.kh:
                     invoke(q.lay, (x + row * row_n * item, where + row * row_n * 8, to, f.ow, f.inner, line))
                     done = cells * f.inner
