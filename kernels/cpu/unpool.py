@@ -74,6 +74,8 @@ def look_at(f, q, table_at, g, where, out, sizes):
         at = o * f.inner
         ahead = g + (pointer(table_at, INT64)[0] + begin) * f.inner * item + AHEAD
         wrong = np.int64(1)
+        ask(out + at * item + AHEAD // 2, n * f.inner * item)
+        ask(where + at * 8 + AHEAD, n * f.inner * 8)
         if k > 0:
             wrong = invoke(q.look, (
                 g, where + at * 8, out + at * item, table_at, n, f.inner, begin, q.sw, k, ahead, share
