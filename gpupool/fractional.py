@@ -112,9 +112,7 @@ def in_two(job: Job) -> tuple[Job, Job]:
     """The job of a gradient from samples as two: one that finds positions, and the gradient from these."""
     found = job._replace(kind=WHERE, operands=job.operands[1:], make_plan=plan_fractional)
     names = (*job.operands[:2], "indices")
-    return found, job._replace(
-        kind="chosen", operands=names, make_plan=plan_fractional_gradient, host=False, own=True
-    )
+    return found, job._replace(kind="chosen", operands=names, make_plan=plan_fractional_gradient, host=False, own=True)
 
 
 def sample_type(plan: JobPlan) -> np.dtype:

@@ -338,6 +338,19 @@ def test_indices_in_their_cells_and_out_of_them(which, how):
 
 
 @pytest.mark.cpu_only
+def test_a_position_before_a_padded_row_is_in_no_cell_of_it():
+    """The last one of the row before, which belongs to another window: of the two the later one counts."""
+    which = CELLS[3]
+    rng = np.random.default_rng(3)
+    where = from_cells(which, rng)
+    where[:, 1, 0] = where[:, 0, -1] = 2 * which[3][-1] - 1
+    x, grad = rng.integers(1, 100, which[1]).astype("f4"), rng.integers(1, 100, which[3]).astype("f4")
+    want = expected(which, x, where, grad)
+    assert (want[:, 0, -1] == 0).all()
+    compare.assert_same_bits(gp.max_unpool2d_backward(grad, x, where, **which[2]), want)
+
+
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("threads", [1, 3])
 def test_one_large_plane_of_cells(threads):
     """A plane that several threads share, with an index outside as the last one, too."""
