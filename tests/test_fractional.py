@@ -174,8 +174,8 @@ def test_gradients_are_finite_differences():
     np.testing.assert_allclose((got * direction).sum(), change, rtol=1e-6)
 
 
-# Of the CPU: (shape, kernel, result, channels last, dtype, values): rows of many windows, several passes of taps, planes
-# that are worked on together, channels that fill vectors or do not.
+# Of the CPU: (shape, kernel, result, channels last, dtype, values): rows of many windows, several passes of taps,
+# planes that are worked on together, channels that fill vectors or do not.
 VECTORS = [
     ((3, 41, 90), (2, 2), (20, 43), False, "float32", "special"),
     ((2, 41, 90), (3, 3), (13, 29), False, "float32", "ties"),

@@ -27,8 +27,8 @@ from .cpu_gradients import bands_of, make_totals
 from .cpu_windows import STREAMED
 
 INT32 = np.dtype(np.int32)
-# Taps of one pass, and of elements of one or two bytes, which no instruction gathers: 3x3 windows of 112x112 planes take
-# 3.8 ns so with uint8 and 8.9 in one pass; with float32 2.3, and 2.8 in two.
+# Taps of one pass, and of elements of one or two bytes, which no instruction gathers: 3x3 windows of 112x112 planes
+# take 3.8 ns so with uint8 and 8.9 in one pass; with float32 2.3, and 2.8 in two.
 MOST_TAPS, MOST_NARROW = 9, 5
 LANES = 2048  # of a unit
 SMALL = 1 << 14  # elements of several planes that are worked on together, at most
@@ -94,12 +94,12 @@ def make_sampled(plan: JobPlan, form: Form, table: np.ndarray) -> Sampled:
     past, give = int(math.prod(form.y) * y_type.itemsize > STREAMED), 0
     if gradient:
         give = jit.c_function(give_pass(y_type, accumulator(plan.dtypes[0], plan.out_dtype), codec, place))
-    return Sampled(
+    return Sampled._make((
         form.x[0], *form.x[4:], *form.x[1:4], *form.y[1:4], *k, *together(form), past, x_type.itemsize,
         y_type.itemsize, best.itemsize, place.itemsize, real.itemsize, *columns, taps, passes,
         jit.c_function(starts_pass(real, place)), jit.c_function(places_pass(place)),
         *finders(plan, plan.job.kind, place, taps, passes), give, table.ctypes.data,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def sums_of(plan: JobPlan, form: Form, q: Sampled) -> Totals:

@@ -38,7 +38,7 @@ def make_cells(plan: JobPlan, form: Form) -> Cells:
     if kd > sd or kh > sh or kw > sw or kd * kh > MOST_ROWS:
         return NO_CELLS
     inside, beyond = -(-before[2] // sw), min(ow, (w - kw + before[2]) // sw + 1)
-    return Cells(kd * kh, kd, kh, kw, sd, sh, sw, *before, inside, beyond, 0, 0)
+    return Cells._make((kd * kh, kd, kh, kw, sd, sh, sw, *before, inside, beyond, 0, 0))
 
 
 def laid(q: Cells, form: Form) -> bool:

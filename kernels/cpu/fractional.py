@@ -174,14 +174,12 @@ def fractional(x, samples, y, packed, start, stop):
 @called
 def windows_in(q, room, lo, hi):
     """The rows of windows, as a half-open range, that may reach rows lo .. hi - 1 of a plane (slabs, if it has any)."""
-    deep = q.d > 1
-    out, k, step = (q.od, q.kd, q.h * q.w) if deep else (q.oh, q.kh, q.w)
-    first, last = out, np.int64(0)
+    out, k, step, each = (q.od, q.kd, q.h * q.w, q.oh) if q.d > 1 else (q.oh, q.kh, q.w, np.int64(1))
+    first, last = out, out - out
     for o in range(out):
         low, high = ends_of(q, room, o)
         if high // step + k > lo and low // step < hi:
             first, last = lesser(first, o), o + 1
-    each = q.oh if deep else np.int64(1)
     return first * each, last * each
 
 

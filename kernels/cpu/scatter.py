@@ -12,7 +12,7 @@ import numpy as np
 from ..point import decode
 from ..window import greater, lesser
 from .frame import Frame
-from .jit import called, fetch, kernel, pointer, put, size_of, unpacked
+from .jit import called, kernel, pointer, size_of, unpacked
 from .memory import AHEAD, LINE, ask, settle
 from .totals import TOTALS, Rows, Totals, finish_rows, ready, totals_at, totals_size, write_rows
 

@@ -1,8 +1,8 @@
 """Unpooling and its gradient, plane by plane.
 
-Where windows do not overlap and each index lies in its own window's cell, as those of pooling do, no two elements have
-one index. That is checked in full vectors on the way, and elements are then laid, or taken, in full vectors, too. Planes
-where it is not so are gone through in row-major order: of several elements with one index the last one counts.
+Where windows do not overlap and each index lies in its own window's cell, as those of pooling do, no two elements
+have one index. That is checked in full vectors on the way, and elements are then laid, or taken, in full vectors, too.
+Planes where it is not so are gone through in row-major order: of several elements with one index the last one counts.
 """
 
 from __future__ import annotations
