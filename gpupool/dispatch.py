@@ -40,7 +40,7 @@ def run_many(arrays: tuple[Any, ...], job: Job, out: Any) -> Any:
     runners = [_runners.get(type(a)) or _find(a) for a in arrays]
     runner = runners[0]
     for name, a, other in zip(job.operands, arrays, runners, strict=True):
-        if other is runner or (job.host and type(a) is np.ndarray):
+        if other is runner or (job.host and a is arrays[-1] and type(a) is np.ndarray):
             continue
         if {runner.__name__, other.__name__} != HOST_RUNNERS:
             kinds = f"{type(arrays[0]).__name__} and {type(a).__name__}"

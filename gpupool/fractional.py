@@ -16,6 +16,7 @@ from .plan import Plan
 from .request import fail
 
 WHERE = "fractional_where"  # the kind of the job that gives positions; "fractional" gives the elements
+GRADIENT = "fractional_gradient"  # that of gradients from samples; from positions they are "chosen"
 
 
 def lengths(job: Job, n: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -98,9 +99,25 @@ def plan_fractional_gradient(job: Job, operands: tuple[Operand, ...]) -> JobPlan
     return JobPlan(job, forward, ("y", "x", "y"), (x.dtype, x.dtype, INT64), x.shape, x.dtype, "x", 1)
 
 
+def plan_fractional_found(job: Job, operands: tuple[Operand, ...]) -> JobPlan:
+    """grad_output, x and its samples: a result like x."""
+    grad, x, samples = operands
+    forward = plan_fractional(job, (x, samples)).forward
+    check_float(job.request, x.dtype)
+    check_operand(job, 0, grad, forward.out_shape, x.dtype)
+    return JobPlan(job, forward, ("y", "x", "plane"), (x.dtype, x.dtype, samples.dtype), x.shape, x.dtype, "x", 1)
+
+
+def in_two(job: Job) -> tuple[Job, Job]:
+    """The job of a gradient from samples as two: one that finds positions, and the gradient from these."""
+    found = job._replace(kind=WHERE, operands=job.operands[1:], make_plan=plan_fractional)
+    names = (*job.operands[:2], "indices")
+    return found, job._replace(kind="chosen", operands=names, make_plan=plan_fractional_gradient, host=False, own=True)
+
+
 def sample_type(plan: JobPlan) -> np.dtype:
     """The type in which starts are computed: the samples' own, float32 for halves."""
-    return accumulator(plan.dtypes[1])
+    return accumulator(plan.dtypes[-1])
 
 
 def sample_column(plan: JobPlan, i: int) -> int:

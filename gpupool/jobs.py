@@ -35,7 +35,7 @@ class Job(NamedTuple):
     operands: tuple[str, ...]  # their names, for errors
     make_plan: Callable[[Job, tuple[Operand, ...]], JobPlan]
     extra: Any = None
-    host: bool = False  # whether operands after the first may be NumPy arrays where the first is on a device
+    host: bool = False  # whether the last operand may be a NumPy array where the first is on a device
     own: bool = False  # whether the last operand was found here: no check is needed
 
 

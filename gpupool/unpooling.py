@@ -14,12 +14,18 @@ from .plan import Plan
 from .request import fail
 
 
-def unpooled_lengths(job: Job, n: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
-    """The result's lengths: `output_size`, or what the pooling would have had with nothing left over."""
+def windows_of(job: Job, axes: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Of each axis the taps, the steps and the padding of the windows that indices come from."""
     request = job.request
     k = per_axis("kernel_size", request.window, axes, 1)
     s = k if request.stride is None else per_axis("stride", request.stride, axes, 1)
-    p = per_axis("padding", request.padding, axes, 0)
+    return k, s, per_axis("padding", request.padding, axes, 0)
+
+
+def unpooled_lengths(job: Job, n: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The result's lengths: `output_size`, or what the pooling would have had with nothing left over."""
+    request = job.request
+    k, s, p = windows_of(job, axes)
     usual = tuple((n[i] - 1) * s[i] - 2 * p[i] + k[i] for i in range(len(axes)))
     wanted: Any = job.extra
     if wanted is None:

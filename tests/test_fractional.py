@@ -12,6 +12,7 @@ from test_errors import assert_error, fails
 
 import gpupool as gp
 from gpupool.axes import PooledAxis
+from gpupool.backends import cpu_fractional, cpu_many, cpu_tiles
 from gpupool.kernels.gradient import fractional_windows_of
 
 LIMIT = 2.0**20
@@ -171,6 +172,78 @@ def test_gradients_are_finite_differences():
     change = (grad * (pooled(1e-6) - pooled(-1e-6))).sum() / 2e-6
     got = gp.fractional_max_pool3d_backward(grad, x, 2, (3, 4, 5), seed=1)
     np.testing.assert_allclose((got * direction).sum(), change, rtol=1e-6)
+
+
+# Of the CPU: (shape, kernel, result, channels last, dtype, values): rows of many windows, several passes of taps,
+# planes that are worked on together, channels that fill vectors or do not.
+VECTORS = [
+    ((3, 41, 90), (2, 2), (20, 43), False, "float32", "special"),
+    ((2, 41, 90), (3, 3), (13, 29), False, "float32", "ties"),
+    ((2, 30, 61), (3, 3), (13, 29), False, "uint8", "random"),
+    ((2, 30, 61), (3, 3), (13, 29), False, "int16", "ties"),
+    ((2, 30, 61), (4, 5), (9, 31), False, "float64", "special"),
+    ((1, 30, 61), (5, 6), (9, 31), False, "int64", "ties"),
+    ((2, 30, 61), (3, 3), (17, 30), False, "float16", "special"),
+    ((2, 30, 61), (2, 3), (17, 30), False, "bfloat16", "special"),
+    ((70, 6, 7), (2, 2), (4, 5), False, "float32", "special"),
+    ((70, 6, 7), (3, 3), (4, 5), False, "float16", "ties"),
+    ((70, 3, 3), (3, 3), (1, 1), False, "float32", "random"),
+    ((2, 15, 17, 33), (2, 2), (7, 9), True, "float32", "special"),
+    ((2, 15, 17, 3), (3, 2), (7, 9), True, "float64", "ties"),
+    ((1, 15, 17, 64), (3, 3), (7, 9), True, "bfloat16", "special"),
+    ((40, 5, 4, 2), (2, 2), (3, 3), True, "float32", "ties"),
+    ((2, 12, 9, 20), (2, 2, 2), (7, 4, 11), False, "float32", "special"),
+    ((2, 12, 9, 20), (3, 3, 3), (5, 4, 9), False, "float32", "ties"),
+    ((1, 7, 8, 9, 17), (2, 3, 2), (4, 3, 5), True, "float16", "special"),
+]
+
+
+def compare_with_a_loop(which, real, threads):
+    """Values, positions and, of floats, the gradient from x, for one row of VECTORS."""
+    shape, k, out, last, dtype, data = which
+    rng, before = np.random.default_rng(29), gp.get_num_threads()
+    x = fill(data, rng, shape, dtype)
+    leading = (*shape[: -len(k) - 1], shape[-1]) if last else shape[: -len(k)]
+    samples = rng.random((*leading, len(k))).astype(real)
+    samples.flat[::5] = -3.75
+    values, where = expected(x, k, out, samples, len(k), last)
+    function, backward = (getattr(gp, f"fractional_max_pool{len(k)}d{end}") for end in ("", "_backward"))
+    extra = {"data_format": "channels_last"} if last else {}
+    try:
+        gp.set_num_threads(threads)
+        got, positions = function(x, k, out, None, True, samples, **extra)
+        compare.assert_same_bits(got, values)
+        compare.assert_same_bits(positions, where, "positions")
+        if "float" in dtype:
+            grad = (rng.integers(-8, 9, values.shape) / 4).astype(x.dtype)
+            first = [np.moveaxis(a, -1, a.ndim - 1 - len(k)) if last else a for a in (grad, where, x)]
+            want = scattered(first[0], first[1], first[2].shape, len(k))
+            want = (np.moveaxis(want, x.ndim - 1 - len(k), -1) if last else want).astype(x.dtype)
+            compare.assert_same_bits(backward(grad, x, k, out, None, samples, **extra), np.ascontiguousarray(want))
+    finally:
+        gp.set_num_threads(before)
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("which", VECTORS, ids=str)
+def test_vectors_against_a_loop(which):
+    """Lanes enough for whole vectors and some left over, on one thread and on three."""
+    compare_with_a_loop(which, np.float32, 1)
+    compare_with_a_loop(which, np.float64, 3)
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("past", [False, True])
+@pytest.mark.parametrize("which", VECTORS[::2], ids=str)
+def test_vectors_of_planes_as_large_as_can_be(monkeypatch, which, past):
+    """The same with 64-bit positions, and with results written past the caches."""
+    monkeypatch.setattr(cpu_many, "_calls", {})
+    if past:
+        monkeypatch.setattr(cpu_fractional, "STREAMED", 0)
+        monkeypatch.setattr(cpu_tiles, "STREAMED", 0)
+    else:
+        monkeypatch.setattr(cpu_fractional, "MOST_TABLE", 0)
+    compare_with_a_loop(which, np.float32, 2)
 
 
 @pytest.mark.cpu_only

@@ -252,3 +252,132 @@ def test_one_large_plane(threads):
         np.testing.assert_array_equal(gp.max_unpool2d(x, where, 2).ravel(), want)
     finally:
         gp.set_num_threads(before)
+
+
+# (suffix, shape of x, arguments, shape of the result): windows apart, with gaps, padded, cut off, overlapping, large
+CELLS = [
+    ("2d", (2, 3, 5, 37), {"kernel_size": 2}, (2, 3, 10, 74)),
+    ("2d", (2, 5, 37), {"kernel_size": 2, "output_size": (11, 75)}, (2, 11, 75)),
+    ("2d", (2, 5, 37), {"kernel_size": 2, "output_size": (9, 73)}, (2, 9, 73)),
+    ("2d", (2, 5, 37), {"kernel_size": 3, "padding": 1}, (2, 13, 109)),
+    ("2d", (2, 5, 20), {"kernel_size": (1, 2), "stride": (2, 3)}, (2, 9, 59)),
+    ("2d", (2, 5, 20), {"kernel_size": (2, 2), "stride": (4, 5), "output_size": (18, 101)}, (2, 18, 101)),
+    ("2d", (2, 5, 20), {"kernel_size": 3, "stride": 2}, (2, 11, 41)),
+    ("2d", (2, 3, 4), {"kernel_size": (3, 4), "stride": (3, 4)}, (2, 9, 16)),
+    ("2d", (2, 2, 3), {"kernel_size": (10, 9)}, (2, 20, 27)),
+    ("2d", (1, 4, 9, 35), {"kernel_size": 2, "data_format": "channels_last"}, (1, 8, 18, 35)),
+    ("2d", (1, 4, 9, 3), {"kernel_size": 2, "padding": 1, "data_format": "channels_last"}, (1, 6, 16, 3)),
+    ("1d", (3, 41), {"kernel_size": 2}, (3, 82)),
+    ("1d", (2, 41), {"kernel_size": 4, "padding": 2}, (2, 160)),
+    ("3d", (2, 2, 3, 9), {"kernel_size": 2}, (2, 4, 6, 18)),
+    ("3d", (1, 2, 3, 4), {"kernel_size": (2, 3, 3), "stride": (3, 3, 4)}, (1, 5, 9, 15)),
+    ("3d", (2, 3, 2, 9), {"kernel_size": 2, "stride": (3, 2, 2), "output_size": (9, 5, 19)}, (2, 9, 5, 19)),
+]
+
+
+def each_axis(value, count):
+    """One number for each axis."""
+    return value if isinstance(value, tuple) else (value,) * count
+
+
+def from_cells(which, rng):
+    """Indices as pooling gives them: each somewhere in its own window."""
+    suffix, shape, arguments, out_shape = which
+    count = int(suffix[0])
+    last = arguments.get("data_format") == "channels_last"
+    end = len(shape) - last
+    where = np.zeros(shape, np.int64)
+    k = each_axis(arguments["kernel_size"], count)
+    s = each_axis(arguments.get("stride", k), count)
+    p = each_axis(arguments.get("padding", 0), count)
+    for i in range(count):
+        axis = end - count + i
+        limit = out_shape[axis]
+        start = (np.arange(shape[axis]) * s[i] - p[i]).reshape([-1 if a == axis else 1 for a in range(len(shape))])
+        low, high = np.clip(start, 0, limit - 1), np.clip(start + k[i], 1, limit)
+        where = where * limit + rng.integers(np.broadcast_to(low, shape), np.maximum(low + 1, high))
+    return where
+
+
+def changed(which, where, how, rng):
+    """The indices of some planes, no longer in their cells, or none."""
+    suffix, _, arguments, out_shape = which
+    flat, back = planes(where, suffix, arguments)
+    flat = flat.copy()
+    limit = planes(np.empty(out_shape), suffix, arguments)[0].shape[1]
+    if how == "twice":  # another element takes the place of one
+        flat[-1, 1] = flat[-1, -1]
+    elif how == "elsewhere":
+        flat[0, rng.integers(flat.shape[1])] = rng.integers(limit)
+    elif how == "one row before":  # the positions that lie before columns 0 are others' last ones
+        flat = np.maximum(flat - 1, 0)
+    elif how == "anywhere":
+        flat[-1] = rng.integers(0, limit, flat.shape[1])
+    return np.ascontiguousarray(back(flat))
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("how", ["own", "twice", "elsewhere", "one row before", "anywhere"])
+@pytest.mark.parametrize("which", CELLS, ids=str)
+def test_indices_in_their_cells_and_out_of_them(which, how):
+    """Planes of one kind and the other, forward and backward, into new arrays and given ones."""
+    rng = np.random.default_rng(23)
+    where = changed(which, from_cells(which, rng), how, rng)
+    forward, backward = (getattr(gp, f"max_unpool{which[0]}{end}") for end in ("", "_backward"))
+    for dtype in ("float32", "float64", "float16"):
+        x = rng.integers(1, 100, which[1]).astype(dtype)
+        grad = rng.integers(1, 1000, which[3]).astype(dtype)
+        want = np.ascontiguousarray(expected(which, x, where))
+        compare.assert_same_bits(np.ascontiguousarray(forward(x, where, **which[2])), want)
+        out = np.full(which[3], 7, dtype)
+        compare.assert_same_bits(forward(x, where, **which[2], out=out), want)
+        want = np.ascontiguousarray(expected(which, x, where, grad))
+        compare.assert_same_bits(np.ascontiguousarray(backward(grad, x, where, **which[2])), want)
+        out = np.full(which[1], 7, dtype)
+        compare.assert_same_bits(backward(grad, x, where, **which[2], out=out), want)
+
+
+@pytest.mark.cpu_only
+def test_a_position_before_a_padded_row_is_in_no_cell_of_it():
+    """The last one of the row before, which belongs to another window: of the two the later one counts."""
+    which = CELLS[3]
+    rng = np.random.default_rng(3)
+    where = from_cells(which, rng)
+    where[:, 1, 0] = where[:, 0, -1] = 2 * which[3][-1] - 1
+    x, grad = rng.integers(1, 100, which[1]).astype("f4"), rng.integers(1, 100, which[3]).astype("f4")
+    want = expected(which, x, where, grad)
+    assert (want[:, 0, -1] == 0).all()
+    compare.assert_same_bits(gp.max_unpool2d_backward(grad, x, where, **which[2]), want)
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("threads", [1, 3])
+def test_one_large_plane_of_cells(threads):
+    """A plane that several threads share, with an index outside as the last one, too."""
+    rng, before = np.random.default_rng(1), gp.get_num_threads()
+    which = ("2d", (1, 301, 400), {"kernel_size": 2, "output_size": (603, 800)}, (1, 603, 800))
+    x, where = rng.standard_normal(which[1]).astype("f4"), from_cells(which, rng)
+    try:
+        gp.set_num_threads(threads)
+        compare.assert_same_bits(gp.max_unpool2d(x, where, **which[2]), expected(which, x, where))
+        grad = rng.standard_normal(which[3]).astype("f4")
+        got = gp.max_unpool2d_backward(grad, x, where, **which[2])
+        compare.assert_same_bits(got, np.take_along_axis(grad.ravel(), where.ravel(), 0).reshape(x.shape))
+        where[0, -1, -1] = 603 * 800
+        with pytest.raises(ValueError, match="got 482400"):
+            gp.max_unpool2d(x, where, **which[2])
+        with pytest.raises(ValueError, match="got 482400"):
+            gp.max_unpool2d_backward(grad, x, where, **which[2])
+    finally:
+        gp.set_num_threads(before)
+
+
+@pytest.mark.cpu_only
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint16", "int64"])
+def test_integers_in_cells(dtype):
+    """Elements of every size are only moved."""
+    rng = np.random.default_rng(5)
+    for which in (CELLS[0], CELLS[9]):
+        x, where = rng.integers(0, 2, which[1]).astype(dtype), from_cells(which, rng)
+        got = getattr(gp, f"max_unpool{which[0]}")(x, where, **which[2])
+        compare.assert_same_bits(np.ascontiguousarray(got), np.ascontiguousarray(expected(which, x, where)))

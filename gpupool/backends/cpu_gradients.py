@@ -17,7 +17,7 @@ from gpupool.kernels.cpu.choose import Choosing
 from gpupool.kernels.cpu.choose import choose as choose_kernel
 from gpupool.kernels.cpu.choose_lines import found_giver
 from gpupool.kernels.cpu.frame import FRAME, Frame
-from gpupool.kernels.cpu.scatter import chosen, extremes, unpool, unpool_back
+from gpupool.kernels.cpu.scatter import chosen, extremes
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
 from gpupool.kernels.cpu.totals import Totals, totals_passes
@@ -195,43 +195,7 @@ def checking(plan: JobPlan, form: Form, at: int, run: Callable[..., None]) -> Ru
     return Runners(run_into, run_new)
 
 
-def payload_of_size(dtype: np.dtype) -> np.dtype:
-    """Unsigned integers of the same size: elements that are only moved."""
-    return np.dtype(f"u{dtype.itemsize}")
-
-
-def unpool_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runners:
-    """Elements at their indices."""
-    f = Frame(*packed[:FRAME].tolist())
-    constants = (payload_of_size(plan.out_dtype),)
-    code = jit.compiled(unpool, 8, constants)
-
-    def run(arrays: list[np.ndarray], where: np.ndarray, out: np.ndarray, wrong: np.ndarray) -> None:
-        bands = bands_of(f)
-        addresses = tuple(a.ctypes.data for a in (arrays[0], where, out, packed))
-        launch(code, (*addresses, bands, wrong.ctypes.data), constants, f.outer * bands, math.prod(form.x))
-
-    return checking(plan, form, 1, run)
-
-
-def unpool_gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runners:
-    """What lies at elements' indices."""
-    f = Frame(*packed[:FRAME].tolist())
-    windows = f.od * f.oh * f.ow
-    numbers = np.dtype(np.int32 if windows <= MOST_TABLE else np.int64)
-    constants = (payload_of_size(plan.out_dtype), numbers)
-    code = jit.compiled(unpool_back, 7, constants)
-
-    def run(arrays: list[np.ndarray], where: np.ndarray, out: np.ndarray, wrong: np.ndarray) -> None:
-        addresses = tuple(a.ctypes.data for a in (arrays[0], where, out, packed, wrong))
-        launch(code, addresses, constants, f.outer, math.prod(form.x))
-
-    return checking(plan, form, 2, run)
-
-
 ENGINES: dict[str, Callable[[JobPlan, Form, np.ndarray], Runner | Runners]] = {
     "sums": spread_engine,
     "chosen": chosen_engine,
-    "unpool": unpool_engine,
-    "unpool_gradient": unpool_gradient_engine,
 }

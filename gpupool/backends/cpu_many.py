@@ -10,11 +10,12 @@ import numpy as np
 from gpupool.jobs import Job, Operand, check_out, gone_axes
 from gpupool.request import fail
 
-from . import cpu_fractional, cpu_gradients, cpu_known, cpu_offsets, cpu_powers
+from . import cpu_fractional, cpu_gradients, cpu_known, cpu_offsets, cpu_powers, cpu_unpool
 from .cpu import check_memory
 from .cpu_frame import Runners, dense, make_form, make_frame, new_result
 
-ENGINES = cpu_gradients.ENGINES | cpu_fractional.ENGINES | cpu_offsets.ENGINES | cpu_known.ENGINES | cpu_powers.ENGINES
+MODULES = (cpu_gradients, cpu_unpool, cpu_fractional, cpu_offsets, cpu_known, cpu_powers)
+ENGINES = {kind: engine for module in MODULES for kind, engine in module.ENGINES.items()}
 CACHED_CALLS = 1024  # prepared calls kept; when full, all are dropped
 
 _calls: dict[tuple, Call] = {}

@@ -29,6 +29,7 @@ from gpupool.backends.cuda_jobs import (
 )
 from gpupool.backends.cuda_launch import SIMULATED
 from gpupool.dtypes import is_float
+from gpupool.fractional import GRADIENT, in_two
 from gpupool.geometry import contiguous_strides, lowest, memory_order, span
 from gpupool.gradients import divisors_request, norms_request, positions_request
 from gpupool.jobs import Job, JobPlan, Operand, check_out, gone_axes
@@ -153,6 +154,9 @@ def _full_strides(m: Memory, side: str, plan: JobPlan) -> tuple[int, ...]:
 
 def run_many(arrays: tuple[Any, ...], job: Job, out: Any = None) -> Any:
     """Compute a job on device arrays of one library into a new array of it, or into `out`."""
+    if job.kind == GRADIENT:
+        found, job = in_two(job)
+        arrays = (*arrays[:2], run_many(arrays[1:], found))
     lib = library(arrays[0])
     if len(arrays) == 2 and library(arrays[1]) is lib:
         arrays, job = with_found(lib, arrays, job)

@@ -8,7 +8,14 @@ import numpy as np
 
 from gpupool.axes import pooled_axes
 from gpupool.dispatch import run_many
-from gpupool.fractional import WHERE, made_samples, plan_fractional, plan_fractional_gradient
+from gpupool.fractional import (
+    GRADIENT,
+    WHERE,
+    made_samples,
+    plan_fractional,
+    plan_fractional_found,
+    plan_fractional_gradient,
+)
 from gpupool.jobs import Job
 from gpupool.request import Request, fail, flag, hashable, ints, window_ints
 
@@ -57,18 +64,19 @@ def _backward(
     name: str, spatial: int, grad: Any, x: Any, window: Any, size: Any, ratio: Any, samples: Any, seed: Any,
     indices: Any, layout: Any, out: Any,
 ) -> Any:  # fmt: skip
-    """The positions again, where they are not given, and then the gradient."""
+    """The gradient from indices, or else from the samples."""
     request, extra = _asked(name, spatial, window, size, ratio, layout)
     request = request._replace(indices=True)
     if samples is not None and seed is not None:
         fail(request, ValueError(TWICE))
     if samples is None and seed is None and indices is None:
         fail(request, ValueError("_random_samples, seed or indices must be given: the windows were random"))
-    job = Job(request, "chosen", ("grad_output", "x", "indices"), plan_fractional_gradient, extra, own=indices is None)
     if indices is None:
         samples = _made(request, x, seed) if samples is None else samples
-        found = Job(request, WHERE, ("x", "_random_samples"), plan_fractional, extra, host=True)
-        indices = run_many((x, samples), found, None)
+        names = ("grad_output", "x", "_random_samples")
+        job = Job(request, GRADIENT, names, plan_fractional_found, extra, host=True, own=True)
+        return run_many((grad, x, samples), job, out)
+    job = Job(request, "chosen", ("grad_output", "x", "indices"), plan_fractional_gradient, extra)
     return run_many((grad, x, indices), job, out)
 
 

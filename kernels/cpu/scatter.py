@@ -1,4 +1,4 @@
-"""Elements that go where indices say, plane by plane: gradients of maxima, unpooling and its gradient.
+"""Elements that go where indices say, plane by plane: gradients of maxima.
 
 A thread owns a plane, or a band of its rows, and goes through the windows in row-major order: sums are added and
 duplicates resolved in the same order whatever the number of threads. Indices are checked plane by plane as they are
@@ -12,7 +12,7 @@ import numpy as np
 from ..point import decode
 from ..window import greater, lesser
 from .frame import Frame
-from .jit import called, fetch, kernel, pointer, put, size_of, unpacked
+from .jit import called, kernel, pointer, size_of, unpacked
 from .memory import AHEAD, LINE, ask, settle
 from .totals import TOTALS, Rows, Totals, finish_rows, ready, totals_at, totals_size, write_rows
 
@@ -144,66 +144,4 @@ def chosen(g_at, where_at, out_at, packed, bands, wrong_at, start, stop, g_type,
             add_chosen(g, where, total, at, n, inner, g_codec, bounds)
         finish_rows(kept, buffer, to, row, sums, hi // each)
     settle()
-    return store.size  # Numba frees an array after its last use by name, whatever still has its address
-
-
-@kernel
-def unpool(x_at, where_at, out_at, frame, bands, wrong_at, start, stop, x_type):
-    """Elements at their indices, zero elsewhere; of several with one index the last in row-major order stays."""
-    f = unpacked(frame, Frame)
-    x, where, out = pointer(x_at, x_type), pointer(where_at, INT64), pointer(out_at, x_type)
-    elements, windows = f.d * f.h * f.w, f.od * f.oh * f.ow
-    for unit in range(start, stop):
-        plane, band = unit // bands, unit % bands
-        lo, hi = band * elements // bands, (band + 1) * elements // bands
-        base = plane * elements * f.inner
-        for i in range(base + lo * f.inner, base + hi * f.inner):
-            out[i] = 0
-        if not are_inside(f, where, plane * windows * f.inner, windows * f.inner, wrong_at):
-            continue
-        for i in range(windows):
-            row = (plane * windows + i) * f.inner
-            for c in range(f.inner):
-                to = where[row + c]
-                if lo <= to < hi:
-                    out[base + to * f.inner + c] = x[row + c]
-
-
-@called
-def take_owned(g, where, out, owner, lanes, inner):
-    """What lies at each index of n neighbours from `row` on, zero where another element is the owner of that place."""
-    row, n, of_plane, first = lanes
-    zero = g[0] ^ g[0]
-    for i in range(n):
-        at = fetch(where, row + i) * inner + (i if inner > 1 else 0)
-        value, number = fetch(g, of_plane + at), np.int64(fetch(owner, at))
-        put(out, row + i, value if number == (first if inner > 1 else i) else zero)
-
-
-@kernel
-def unpool_back(g_at, where_at, out_at, frame, wrong_at, start, stop, x_type, number_type):
-    """What lies at each element's index, zero where a later element of the plane has the same.
-
-    First all elements enter their numbers at their indices, where the last one's stays. Then no branch asks whose it
-    is, which nobody could predict, but a select in full vectors. A plane with an index outside is left as it was.
-    """
-    f = unpacked(frame, Frame)
-    g, where, out = pointer(g_at, x_type), pointer(where_at, INT64), pointer(out_at, x_type)
-    elements, windows, inner = f.d * f.h * f.w * f.inner, f.od * f.oh * f.ow, f.inner
-    store = np.empty(elements, number_type)
-    owner = pointer(store.ctypes.data, number_type)
-    for plane in range(start, stop):
-        row = plane * windows * inner
-        if not are_inside(f, where, row, windows * inner, wrong_at):
-            continue
-        if inner == 1:
-            for i in range(windows):
-                owner[where[row + i]] = i
-            take_owned(g, where, out, owner, (row, windows, plane * elements, 0), 1)
-        else:
-            for i in range(windows):
-                for c in range(inner):
-                    owner[where[row + i * inner + c] * inner + c] = i
-            for i in range(windows):
-                take_owned(g, where, out, owner, (row + i * inner, inner, plane * elements, i), inner)
     return store.size  # Numba frees an array after its last use by name, whatever still has its address
