@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.kernels.cpu.blockwise import Blockwise, blockwise_function
+from gpupool.kernels.cpu.folding import ROOM, Folding, folding_function
 from gpupool.kernels.cpu.memory import AHEAD
 from gpupool.kernels.cpu.passes import (
     ALL,
@@ -48,7 +49,7 @@ class Program:
         self.types, self.ahead = types, ahead
         self._lists: dict[tuple, tuple[int, ...]] = {}
         self._known = {} if known is None else known  # passes that were asked for: to find one takes 0.1 ms
-        self.ops: list[tuple[int, Record | Rolling | Blockwise]] = []
+        self.ops: list[tuple[int, Record | Rolling | Blockwise | Folding]] = []
         self.counts: dict[int, tuple[int, ...]] = {}  # op -> the divisors that it reads
         self.bytes = 0
         self._free: list[tuple[int, int]] = []
@@ -165,6 +166,14 @@ class Program:
         )
         self.ops.append((self._pass(blockwise_function, src.base == "x"), record))
         self._free.append((ends, size))
+
+    def fold(self, src: Place, dst: Place, planes: int, blocks: int, taps: int) -> None:
+        """dst = an accumulator for each chain of the blocks of x, whose planes have no gaps: see `folding`."""
+        size = aligned(ROOM * self.types.acc.itemsize)
+        room = self._take(size)
+        record = Folding(planes, src.plane, dst.plane, blocks, src.at, dst.at, room, self.ahead)
+        self.ops.append((self._pass(folding_function, taps), record))
+        self._free.append((room, size))
 
     def _records(self, loops: list[Loop], src: Place | None, dst: Place, **known: int) -> Iterator[Record]:
         """What a pass along these loops is told, as often as it must be told of more than three of them."""

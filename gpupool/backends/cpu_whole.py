@@ -1,35 +1,39 @@
 """Whole planes as programs: global pooling at read bandwidth, with the same bits whatever the strides and threads.
 
-The positions of a plane are combined in a fixed tree: blocks of up to 512, each as 64 lanes of eight, then eight of
-eight, then one of eight; the results of the blocks in the same way. Every level is a vector pass over many blocks,
-planes and channels at once. Planes of more than 512 blocks are cut there, so that one plane can occupy all threads; a
-second stage combines the parts.
+The positions of a plane are combined in a fixed tree: blocks of up to 512, each as 64 lanes of up to eight; the lanes
+as rows of 32, up to four rows to a chain; a chain into eight, then one; the results of the chains in the same way. Up
+to 512 positions are eights of lanes throughout. Where a plane has no gaps in memory, one loop does all of a chain
+(`folding`). Else every level is a vector pass over many blocks, planes and channels at once. Planes of more than 512
+blocks are cut there, so that one plane can occupy all threads; a second stage combines the parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
+from gpupool.kernels.cpu.folding import CHAIN, LANES, ROWS, WIDTH
 from gpupool.kernels.cpu.memory import AHEAD
 from gpupool.kernels.cpu.passes import KEPT, MOST_TAPS, PLAIN, Types
-from gpupool.kernels.reducers import picks
+from gpupool.kernels.reducers import dear, picks
 from gpupool.kernels.window import Axis, Batch, Geometry
 
 from .cpu_loops import Extent, Loop, Place, nest
 from .cpu_program import Program, Units, pack_units
 from .cpu_reduction import Emit
 
-BLOCK = MOST_TAPS**3
+BLOCK = LANES * MOST_TAPS
 PART = BLOCK * BLOCK  # positions of a unit
 # Whole planes take so little work that the processor's own requests are close behind: 2.8 ms instead of 4.3 for means
 # of 7x7 planes.
 SOON = AHEAD // 2
 CHUNK_ELEMENTS = 1 << 15  # elements whose first lanes fill the buffer: 4096 accumulators
 GROUP_ELEMENTS = 8192  # small planes are taken together
+LARGE_GROUP = 1 << 18  # and those that `folding` reads, of which each unit begins anew: 15.2 instead of 14.0 GB/s
+UNITS = 32  # that these are cut into at least
 TILE_CHANNELS = 1024
 
 
@@ -84,6 +88,11 @@ class Positions(NamedTuple):
         return to, whole
 
 
+def folds(axes: Sequence[Loop], step: int, chans: int, types: Types) -> bool:
+    """Whether one loop does all of a chain: a plane is one stretch of memory. It has too many copies of dear seeds."""
+    return chans == 1 and [axis.src for axis in axes] == [step] and not dear(types.red)
+
+
 def reduce_positions(program: Program, source: Positions, first: int, n: int, emit: Emit) -> None:
     """n positions into one, whose last combination is left to `emit(source, taps, bytes between taps)`."""
     if n <= BLOCK:
@@ -94,17 +103,15 @@ def reduce_positions(program: Program, source: Positions, first: int, n: int, em
         return
     block = block_size(n)
     blocks, tail = divmod(n, block)
-    results = Extent(source.planes, 1, blocks + (tail > 0), source.chans)
+    chains = -(-blocks * ROWS // CHAIN)
+    results = Extent(source.planes, 1, chains + (tail > 0), source.chans)
     to = program.buffer(results)
-    size = max(1, CHUNK_ELEMENTS // (block * source.chans * source.planes))
-    for b in range(0, blocks, size):
-        count = min(size, blocks - b)
-        src, held = source.at(program, first + b * block, count * block)
-        fold_blocks(program, src, Extent(source.planes, count, block, source.chans), to.moved(col=b))
-        if held:
-            program.release(src, held)
+    if source.x.base == "x" and folds(source.axes, source.x.item, source.chans, program.types):
+        program.fold(source.at(program, first, n)[0], to, source.planes, blocks, block // LANES)
+    else:
+        fold_chains(program, source, first, blocks, block, to)
     if tail:
-        last = to.moved(col=blocks)
+        last = to.moved(col=chains)
         one = Extent(source.planes, 1, 1, source.chans)
         into = lambda src, taps, tap: program.combine(src, last, one, taps, tap)  # noqa: E731
         reduce_positions(program, source, first + blocks * block, tail, into)
@@ -114,26 +121,46 @@ def reduce_positions(program: Program, source: Positions, first: int, n: int, em
 
 
 def block_size(n: int) -> int:
-    """Positions of a block: as many as make few blocks and leave little over, in lanes that come in eights."""
-    lanes = MOST_TAPS * MOST_TAPS
-    return n // (lanes * -(-n // BLOCK)) * lanes
+    """Positions of a block: as many as make few blocks and leave little over, in LANES lanes."""
+    return n // (LANES * -(-n // BLOCK)) * LANES
 
 
-def fold_blocks(program: Program, src: Place, extent: Extent, to: Place) -> None:
-    """Blocks side by side into the columns of `to`."""
-    src = src._replace(row=extent.cols * src.col)
-    held: list[tuple[Place, Extent]] = []
-    lanes = extent.cols
-    while lanes > MOST_TAPS:
-        lanes //= MOST_TAPS
-        part = extent._replace(cols=lanes)
-        buffer = program.buffer(part)
-        program.combine(src, buffer, part, MOST_TAPS, lanes * src.col)
-        held.append((buffer, part))
-        src = buffer
-    program.combine(src, to._replace(row=to.col), extent._replace(cols=1), lanes, src.col)
-    for buffer, part in held:
-        program.release(buffer, part)
+def fold_chains(program: Program, source: Positions, first: int, blocks: int, block: int, to: Place) -> None:
+    """Chains of blocks into the columns of `to`: lanes of up to eight, then a chain's rows, then all into one."""
+    planes, chans = source.planes, source.chans
+    size, least = max(1, CHUNK_ELEMENTS // (block * chans * planes)), CHAIN // ROWS
+    size = size // least * least or size
+    for start in range(0, blocks, max(size, least)):
+        n = min(max(size, least), blocks - start)
+        whole = Extent(planes, n * ROWS, WIDTH, chans)
+        rows = program.buffer(whole)
+        for b in range(0, n, size):
+            many = min(size, n - b)
+            src, copied = source.at(program, first + (start + b) * block, many * block)
+            lanes = Extent(planes, many, LANES, chans)
+            to_lanes = rows.moved(row=b * ROWS).scaled(row=ROWS)
+            program.combine(src._replace(row=block * src.col), to_lanes, lanes, block // LANES, LANES * src.col)
+            if copied:
+                program.release(src, copied)
+        join_rows(program, rows, whole, to.moved(col=start * ROWS // CHAIN))
+        program.release(rows, whole)
+
+
+def join_rows(program: Program, src: Place, extent: Extent, to: Place) -> None:
+    """Rows of accumulators into the columns of `to`: a chain's rows into one, then into eight, then one."""
+    chains, rest = divmod(extent.rows, CHAIN)
+    joined = extent._replace(rows=chains + (rest > 0))
+    eight = joined._replace(cols=MOST_TAPS)
+    rows, eights = program.buffer(joined), program.buffer(eight)
+    if chains:
+        program.combine(src.scaled(row=CHAIN), rows, joined._replace(rows=chains), CHAIN, src.row)
+    if rest:
+        last = src.moved(row=chains * CHAIN)
+        program.combine(last, rows.moved(row=chains), joined._replace(rows=1), rest, src.row)
+    program.combine(rows, eights, eight, WIDTH // MOST_TAPS, MOST_TAPS * rows.col)
+    program.combine(eights, to._replace(row=to.col), joined._replace(cols=1), MOST_TAPS, eights.col)
+    program.release(rows, joined)
+    program.release(eights, eight)
 
 
 def fold(program: Program, src: Place, extent: Extent, emit: Emit) -> None:
@@ -228,12 +255,15 @@ def whole_program(g: Geometry, types: Types, part: int, divisor: int) -> tuple[n
     n, chans = positions(g), g.inner.n
     stage = Whole(g, types, divisor)
     parts, tile = -(-n // part), min(chans, TILE_CHANNELS)
-    planes = max(1, min(g.outer2.n, GROUP_ELEMENTS // (n * chans)))
+    # Parts that are a line in memory differ only in where they begin.
+    line = nest([Loop(a.n, a.xs, a.xs, 0) for a in (g.d, g.h, g.w)])
+    group = GROUP_ELEMENTS
+    if n > BLOCK and folds(line, 1, chans, types):
+        group = max(group, min(LARGE_GROUP, g.outer.n * g.outer2.n * n // UNITS))
+    planes = max(1, min(g.outer2.n, group // (n * chans)))
     groups, tiles = -(-g.outer2.n // planes), -(-chans // tile)
     last_planes, last_chans = g.outer2.n - (groups - 1) * planes, chans - (tiles - 1) * tile
-    # Parts that are a line in memory differ only in where they begin.
-    line = len(nest([Loop(a.n, a.xs, a.xs, 0) for a in (g.d, g.h, g.w)])) == 1
-    band = np.arange(parts) if not line else (np.arange(parts) == parts - 1).astype(np.int64)
+    band = np.arange(parts) if len(line) > 1 else (np.arange(parts) == parts - 1).astype(np.int64)
     chan_kinds = (np.arange(tiles) == tiles - 1).astype(np.int64)
     programs: dict[tuple[int, int, int, int], Program] = {}
     for last in (0, 1):
@@ -242,12 +272,12 @@ def whole_program(g: Geometry, types: Types, part: int, divisor: int) -> tuple[n
             size = min(part, n - first)
             for ck in np.unique(chan_kinds):
                 made = stage.program(
-                    last_planes if last else planes, 0 if line else first, size, last_chans if ck else tile
+                    last_planes if last else planes, 0 if len(line) == 1 else first, size, last_chans if ck else tile
                 )
                 programs[last, 0, int(kind), int(ck)] = made
     xi, yi = types.x.itemsize, types.y.itemsize
     step = next((a.xs for a in (g.w, g.h, g.d) if a.n > 1), 0)
-    part_step = part * step * xi if line else 0
+    part_step = part * step * xi if len(line) == 1 else 0
     steps = (
         g.outer.xs * xi, g.outer.ys * yi, planes * g.outer2.xs * xi, planes * g.outer2.ys * yi, 0, 0,
         part_step, g.w.ys * yi, tile * g.inner.xs * xi, tile * g.inner.ys * yi,
