@@ -76,8 +76,7 @@ def choose_engine(
 
     Strides have no part in it: whatever the layout, taps combine in one order.
     """
-    known = where is not None and elements(red) is not None
-    if known and work(g) > SMALL_WORK and is_sought((g.d, g.h, g.w), g.inner.n):
+    if where is not None and work(g) > SMALL_WORK and elements(red) is not None and is_sought(g[3:6], g.inner.n):
         values = choose_engine(g, kinds, codecs, elements(red), None, rule)
         constants = (kinds[0], where, codecs[0], rule, where.kind == "u")
         return values._replace(seek=Stage(seek, jit.pack(g), constants, rows_of(g)))
@@ -113,9 +112,11 @@ def are_planes(plan: Plan) -> bool:
     tiles = all(a.n == a.out * a.k and a.before == a.after == 0 and a.d == 1 for a in plan.pooled)
     if plan.request.indices or not tiles or all(a.out == 1 for a in plan.pooled):
         return False
-    *others, row = (1, 1, *(a.k for a in plan.pooled))
-    lines = prod(others)
-    large = row >= LONG_TILE if lines == 1 else row * lines >= LARGE_TILE and others[-2] == 1 < plan.dtype.itemsize
+    depth, lines, row = ([1, 1] + [a.k for a in plan.pooled])[-3:]
+    if depth == lines == 1:
+        large = row >= LONG_TILE
+    else:
+        large = row * lines >= LARGE_TILE and depth == 1 and plan.dtype.itemsize > 1
     red, x_codec, _ = choose(plan, wide=True)
     loaded = plan.dtype if isinstance(x_codec, Plain) else np.dtype(np.float32)
     return large and red.accumulator(loaded) is not None and unordered(red, loaded) is not None

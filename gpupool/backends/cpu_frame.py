@@ -13,7 +13,7 @@ from gpupool.geometry import NO_AXIS, NO_BATCH, make_axis, memory_order
 from gpupool.jobs import JobPlan, gone_axes
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.frame import FRAME, Frame, fill_adaptive_tables, fill_fractional_tables, fill_tables
-from gpupool.kernels.window import Batch, Fractional, Geometry, Sliding
+from gpupool.kernels.window import Axis, Batch, Fractional, Geometry, Sliding
 from gpupool.threads import run_pieces
 
 from .cpu import SERIAL_ELEMENTS
@@ -93,9 +93,15 @@ def make_frame(form: Form, plan: JobPlan) -> np.ndarray:
     return packed
 
 
+def three_axes(plan: JobPlan) -> tuple[Axis, Axis, Axis]:
+    """The pooled axes as (D, H, W), without strides."""
+    d, h, w = [NO_AXIS] * (3 - len(plan.pooled)) + [make_axis(plan.forward, a, 0, 0) for a in plan.pooled]
+    return d, h, w
+
+
 def dense_geometry(plan: JobPlan, form: Form) -> Geometry:
     """Dense arrays (outer, D, H, W, inner) as the point engine sees them."""
-    axes = [NO_AXIS] * (3 - len(plan.pooled)) + [make_axis(plan.forward, a, 0, 0) for a in plan.pooled]
+    axes = list(three_axes(plan))
     xs = ys = form.x[4]
     for i in (2, 1, 0):
         axes[i] = axes[i]._replace(xs=xs, ys=ys)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from gpupool.geometry import NO_AXIS, make_axis
 from gpupool.gradients import accumulator, divides
 from gpupool.jobs import JobPlan, index_error
 from gpupool.kernels.codecs import input_codec
@@ -28,7 +27,7 @@ from gpupool.threads import PIECES_PER_THREAD, get_num_threads
 from .cpu import payload
 from .cpu import run as run_pooling
 from .cpu_find import MOST_TABLE, is_sought, make_finding, with_tables
-from .cpu_frame import Form, Runner, Runners, launch
+from .cpu_frame import Form, Runner, Runners, launch, three_axes
 from .cpu_tiles import found_in_tiles, past_caches, tile_axes
 
 HELD = 1 << 18  # bytes of sums in a buffer
@@ -116,8 +115,7 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner | Run
     """Gradients of operators that choose an element of each window; the third operand says which, or x does."""
     if len(plan.dtypes) == 2 and (axes := tile_axes(plan)):
         return found_in_tiles(plan, form, axes)
-    axes = (*[NO_AXIS] * (3 - len(plan.pooled)), *(make_axis(plan.forward, a, 0, 0) for a in plan.pooled))
-    found = 0 not in form.y and math.prod(form.x[1:4]) <= MOST_TABLE and not is_sought(axes, form.x[4])
+    found = 0 not in form.y and math.prod(form.x[1:4]) <= MOST_TABLE and not is_sought(three_axes(plan), form.x[4])
     if len(plan.dtypes) == 2 and found:
         return found_engine(plan, form, packed)
     f = Frame(*packed[:FRAME].tolist())
@@ -148,8 +146,7 @@ def found_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     codecs = input_codec(plan.dtypes[0]), input_codec(plan.dtypes[1])
     red = choose(plan.forward, wide=True)[0]
     steps = [math.prod(form.x[i:]) for i in (2, 3, 4)]
-    axes = [NO_AXIS] * (3 - len(plan.pooled)) + [make_axis(plan.forward, a, 0, 0) for a in plan.pooled]
-    d, h, w = (a._replace(xs=step) for a, step in zip(axes, steps, strict=True))
+    d, h, w = (a._replace(xs=step) for a, step in zip(three_axes(plan), steps, strict=True))
     types, inner = (x_type, codecs[1]), (f.inner, 1)
     finding, tables = make_finding((d, h, w), plan.forward.rule, inner, math.prod(form.x), types, red, True)
     give = jit.c_function(found_giver(g_type, acc, codecs[0]))

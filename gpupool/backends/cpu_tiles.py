@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from gpupool.geometry import NO_AXIS, make_axis
 from gpupool.gradients import accumulator, exponent_of
 from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import input_codec
@@ -20,7 +19,7 @@ from gpupool.plan import choose
 
 from .cpu import payload
 from .cpu_find import even
-from .cpu_frame import Form, Runner, launch
+from .cpu_frame import Form, Runner, launch, three_axes
 from .cpu_windows import LONG_RUN
 
 MOST_TAPS = 16  # in all, and along a row: of more, no code in full vectors comes out
@@ -36,8 +35,7 @@ Tiled = Callable[[int, int, int, int], None]
 
 def tile_axes(plan: JobPlan) -> Axes | None:
     """The axes (D, H, W) if their windows neither overlap nor lack a tap, and a pass can hold one."""
-    axes = [NO_AXIS] * (3 - len(plan.pooled)) + [make_axis(plan.forward, a, 0, 0) for a in plan.pooled]
-    d, h, w = (even(a, plan.forward.rule)[0] for a in axes)
+    d, h, w = (even(a, plan.forward.rule)[0] for a in three_axes(plan))
     for a in (d, h, w):
         if (a.d > 1 and a.k > 1) or a.before != 0 or a.k > a.s or (a.out - 1) * a.s + a.k > a.n:
             return None

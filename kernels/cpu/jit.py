@@ -312,22 +312,16 @@ ROWS = 4
 put0, put1, put2, put3 = (_put_row(row) for row in range(ROWS))
 
 
-def _fetch_row(row: int) -> Any:
-    """p[i] of one of these rows: after what its own `put_row` stores, whatever is put into the others."""
+@intrinsic
+def fetch0(typingctx, p, i):
+    """p[i] of such a row: after what `put0` stores, whatever is put into the others."""
 
-    @intrinsic
-    def fetch_row(typingctx, p, i):
-        def generate(context, builder, signature, args):
-            value = builder.load(builder.gep(args[0], [args[1]]))
-            value.set_metadata("alias.scope", _scopes(builder.module, (f"row {row}",)))
-            return value
+    def generate(context, builder, signature, args):
+        value = builder.load(builder.gep(args[0], [args[1]]))
+        value.set_metadata("alias.scope", _scopes(builder.module, ("row 0",)))
+        return value
 
-        return p.dtype(p, types.intp), generate
-
-    return fetch_row
-
-
-fetch0, fetch1 = (_fetch_row(row) for row in range(2))
+    return p.dtype(p, types.intp), generate
 
 
 @intrinsic

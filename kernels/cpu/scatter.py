@@ -104,7 +104,8 @@ def add_chosen(g, where, total, row, windows, inner, codec, bounds):
 def in_result(t, buffer, out, row, sums):
     """What has been added up so far in the result itself, and so what follows."""
     write_rows(t, buffer, out, row, sums, sums.top)
-    return Totals(t.item, t.x_item, np.int64(0), np.int64(0), t.clear, t.store)
+    nothing = t.held * 0
+    return Totals(t.item, t.x_item, nothing, nothing, t.clear, t.store)
 
 
 @kernel
