@@ -15,6 +15,7 @@ from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.choose import Choosing
 from gpupool.kernels.cpu.choose import choose as choose_kernel
 from gpupool.kernels.cpu.choose_lines import found_giver
+from gpupool.kernels.cpu.fill import Filling, fill_pass, fill_planes
 from gpupool.kernels.cpu.frame import FRAME, Frame
 from gpupool.kernels.cpu.scatter import chosen, extremes
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
@@ -28,14 +29,38 @@ from .cpu import payload
 from .cpu import run as run_pooling
 from .cpu_find import MOST_TABLE, is_sought, make_finding, with_tables
 from .cpu_frame import Form, Runner, Runners, launch, three_axes
-from .cpu_tiles import found_in_tiles, past_caches, tile_axes
+from .cpu_tiles import STREAMED, found_in_tiles, past_caches, tile_axes
 
 HELD = 1 << 18  # bytes of sums in a buffer
+FILLED = 1 << 15  # bytes that are filled at a time
 LARGEST_BUFFER = 1 << 19  # bytes: more would not stay in a core's own cache beside all else
+
+
+def fill_engine(plan: JobPlan, form: Form) -> Runner:
+    """Gradients of sums and averages of whole planes."""
+    g_type, x_type = payload(plan.dtypes[0]), payload(plan.out_dtype)
+    acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    n, inner = math.prod(form.x[1:4]), form.x[4]
+    plane = n * inner * x_type.itemsize
+    many, part = max(1, FILLED // plane), min(n, max(1, FILLED // (inner * x_type.itemsize)))
+    taps = math.prod(a.k for a in plan.pooled)
+    by = (plan.request.divisor_override or taps) if divides(plan) else 1
+    fill = fill_pass(g_type, x_type, acc, input_codec(plan.dtypes[0]), input_codec(plan.out_dtype))
+    past = math.prod(form.x) * x_type.itemsize > STREAMED
+    z = Filling(form.x[0], n, inner, many, part, g_type.itemsize, x_type.itemsize, by, int(past), jit.c_function(fill))
+    numbers, code = np.array(z, np.int64), jit.compiled(fill_planes, 5, ())
+    units = -(-form.x[0] // many) * -(-n // part)
+
+    def run(arrays: list[np.ndarray], out: np.ndarray) -> None:
+        launch(code, (arrays[0].ctypes.data, out.ctypes.data, numbers.ctypes.data), (), units, math.prod(form.x))
+
+    return run
 
 
 def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     """Gradients of sums and averages."""
+    if 0 not in form.x and all(a.out == 1 and a.k == a.n and a.before == a.after == 0 for a in plan.pooled):
+        return fill_engine(plan, form)
     f = Frame(*packed[:FRAME].tolist())
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     g_type, x_type = payload(plan.dtypes[0]), payload(plan.out_dtype)
