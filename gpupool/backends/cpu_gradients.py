@@ -64,7 +64,8 @@ def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     f = Frame(*packed[:FRAME].tolist())
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
     g_type, x_type = payload(plan.dtypes[0]), payload(plan.out_dtype)
-    z = make_across(f, plan, packed, (acc.itemsize, g_type.itemsize, x_type.itemsize, x_type.itemsize))
+    items = (acc.itemsize, g_type.itemsize, x_type.itemsize, x_type.itemsize)
+    z = make_across(f, plan, packed, items, math.prod(form.x) * x_type.itemsize > STREAMED)
     lines = passes(g_type, x_type, acc, input_codec(plan.dtypes[0]), input_codec(plan.out_dtype))
     numbers = np.array([*z, *lines], np.int64)
     code = jit.compiled(spread, 7, ())
@@ -77,7 +78,7 @@ def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     return run
 
 
-def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, int, int, int]) -> Across:
+def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, int, int, int], past: bool) -> Across:
     """How lines are dealt to elements: the cheapest way that this window allows."""
     last = plan.pooled[-1] if plan.pooled else None
     k, s, d, before = (last.k, last.s, last.d, last.before) if last else (1, 1, 1, 0)
@@ -99,7 +100,7 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
     else:
         mode = RUNS if d == 1 and k <= s else TABLE
     margin = ((extent(k, d) + s) * f.inner + 15) // 16 * 16
-    return Across(mode, k, s, d, before, averages, uniform, margin, *items, int((counts == 0).any()))
+    return Across(mode, k, s, d, before, averages, uniform, margin, *items, int((counts == 0).any()), int(past))
 
 
 def bands_of(f: Frame) -> int:

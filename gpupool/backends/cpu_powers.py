@@ -27,7 +27,7 @@ from .cpu import payload
 from .cpu import run as run_pooling
 from .cpu_frame import Form, Runner, launch
 from .cpu_gradients import make_across
-from .cpu_tiles import Tiled, brief_in_tiles, powers_in_tiles, tile_axes
+from .cpu_tiles import Tiled, brief_in_tiles, past_caches, powers_in_tiles, tile_axes
 
 BRIEF_TAPS = 8  # of a window whose powers one pass can hold
 PRODUCTS = (0.0, 1.0, 2.0, 3.0)  # exponents for which a power is none, or a product
@@ -108,7 +108,9 @@ def parts_engine(plan: JobPlan, form: Form, packed: np.ndarray, acc: np.dtype) -
     if exponent != 0.0:  # else the gradients themselves are added up, whatever the norms are
         divide = (brief_divider if is_brief(plan) else divider)(plan, acc)
         g_type, g_codec = acc, input_codec(acc)
-    z = make_across(f, plan, packed, (acc.itemsize, g_type.itemsize, acc.itemsize, x_type.itemsize))
+    items = (acc.itemsize, g_type.itemsize, acc.itemsize, x_type.itemsize)
+    past = f.inner > 1 and past_caches(form, x_type.itemsize)  # channels first it wins nothing
+    z = make_across(f, plan, packed, items, past)
     lines = passes(g_type, acc, acc, g_codec, input_codec(acc))._replace(
         share=jit.c_function(share_pass(x_type, acc, x_codec, exponent, is_brief(plan))),
         clear=jit.c_function(blank_pass(x_type, acc.type(0), x_codec)),
