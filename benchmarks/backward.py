@@ -2,7 +2,8 @@
 
 The peer is PyTorch's backward alone, of a graph that is there. A maximum's starts from the indices that its forward
 saved, ours from x, from such indices, or from offsets, which take an eighth of their memory, as the case says. Forward
-and backward together are timed, too, and a copy of as many bytes; each gradient is held against PyTorch's.
+and backward together are timed, too, and a copy of as many bytes; each gradient is held against PyTorch's. All results
+are new arrays, as PyTorch's are.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from benchmarks.cpu_rows import reason
 from benchmarks.peers import copy_cpu
 from benchmarks.report import Row, closing_text, geometric_mean, summary
 from benchmarks.run import QUIET
-from benchmarks.timing import Contender, random_array, touched
+from benchmarks.timing import Contender, random_array
 
 LARGEST_CACHE = 64 << 20  # that buffers are to exceed: a virtual machine shows a whole host's
 CLOSE = 1e-5  # of the largest gradient
@@ -46,9 +47,8 @@ class Data(NamedTuple):
     xs: list[np.ndarray]
     more: list[tuple[np.ndarray, ...]]  # operands of the operator besides x: indices of unpooling, or samples
     where: list[Any]  # what the gradient starts from besides x: indices, offsets or None
-    ys: list[np.ndarray]
+    windows: int
     grads: list[np.ndarray]
-    outs: list[np.ndarray]
 
 
 class Ours(NamedTuple):
@@ -105,23 +105,22 @@ def data_of(case: Case, sets: int) -> Data:
     results = [forward(x, *m, **named) for x, m in zip(xs, more, strict=True)]
     ys, where = ([r[0] for r in results], [r[1] for r in results]) if named else (results, [None] * sets)
     grads = [random_array(rng, y.shape, "float32") for y in ys]
-    return Data(xs, more, where, ys, grads, [touched(x.shape, "float32") for x in xs])
+    return Data(xs, more, where, ys[0].size, grads)
 
 
 def ours(case: Case, data: Data) -> Ours:
-    """gpupool, into arrays that are there."""
+    """gpupool, into new arrays, as PyTorch does."""
     forward, backward = functions(case)
     found: dict[str, Any] = {}
     if case.source != "x":
         found = {"return_indices": True if case.source == "indices" else "offsets"}
 
     def run_forward(i: int) -> Any:
-        out = (data.ys[i], data.where[i]) if found else data.ys[i]
-        return forward(data.xs[i], *data.more[i], out=out, **found)
+        return forward(data.xs[i], *data.more[i], **found)
 
     def run_backward(i: int) -> Any:
         start = {"indices": data.where[i]} if found else {}
-        return backward(data.grads[i], data.xs[i], *data.more[i], out=data.outs[i], **start)
+        return backward(data.grads[i], data.xs[i], *data.more[i], **start)
 
     return Ours(run_forward, run_backward)
 
@@ -174,7 +173,7 @@ def measure(case: Case, threads: int, rounds: int, seconds: float) -> GradientRo
     row = GradientRow(case.id, "float32", case.layout, 0, buffers=sets)
     try:
         data = data_of(case, sets)
-        row.bytes = case.moved(data.ys[0].size)
+        row.bytes = case.moved(data.windows)
         mine, (alone, both) = ours(case, data), theirs(case, data)
         mine.forward(0)
         row.difference = difference(case, mine.backward(0), alone(0))
