@@ -165,6 +165,33 @@ def share_row(t, f, z, sums, x, at, gap):
             invoke(t.clear, (f.inner, at + p * f.inner * z.out_item))
 
 
+@called
+def room_in(f, z, store):
+    """Where things lie in memory that begins at `store`, how many rows are on their way past the caches, and the end.
+
+    These are a line, a spare one, the columns' divisors, a row's sums, and those rows.
+    """
+    room, width = f.ow * f.inner + 2 * z.margin, f.w * f.inner
+    line = (store + 63) // 64 * 64 + z.margin * z.item
+    spare = line + (room - z.margin) * z.item
+    columns = spare + (room + width) * z.item
+    sums = (columns + f.ow * z.item + 63) // 64 * 64
+    stage = (sums + width * z.x_item + LINE) // LINE * LINE + 64 * z.item
+    held = greater(1, STAGED // greater(1, width * z.out_item)) if z.past == 1 else width * 0
+    return line, spare, columns, sums, stage, held, stage + held * width * z.out_item + LINE
+
+
+@called
+def row_behind(f, plane, pd, ph):
+    """The plane, slab and row that follow."""
+    ph += 1
+    if ph == f.h:
+        ph, pd = np.int64(0), pd + 1
+        if pd == f.d:
+            pd, plane = np.int64(0), plane + 1
+    return plane, pd, ph
+
+
 @kernel
 def spread(g, x, out, frame, packed, start, stop):
     """Rows start .. stop - 1 of the result, all planes' rows counted through. Knows no types: compiled once.
@@ -175,20 +202,12 @@ def spread(g, x, out, frame, packed, start, stop):
     z, t = unpacked(packed, Across), unpacked(packed + 8 * ACROSS, Passes)
     first_d, many_d = pointer(f.first_d, INT64), pointer(f.count_d, INT64)
     first_h, many_h = pointer(f.first_h, INT64), pointer(f.count_h, INT64)
-    room, width = f.ow * f.inner + 2 * z.margin, f.w * f.inner
-    step = width * z.out_item
-    held = greater(1, STAGED // greater(1, step)) if z.past == 1 else np.int64(0)  # rows
-    most = held * step + 2 * LINE
-    store = np.zeros((room + room + width + f.ow + 64) * z.item + width * z.x_item + 128 + most, np.uint8)
-    line = (np.int64(store.ctypes.data) + 63) // 64 * 64 + z.margin * z.item
-    spare = line + (room - z.margin) * z.item
-    columns = spare + (room + width) * z.item
-    sums = (columns + f.ow * z.item + 63) // 64 * 64
-    stage = (sums + width * z.x_item + LINE - 1) // LINE * LINE
+    width, step = f.w * f.inner, f.w * f.inner * z.out_item
+    store = np.zeros(room_in(f, z, np.int64(0))[6] + LINE, np.uint8)
+    line, spare, columns, sums, stage, held, _ = room_in(f, z, np.int64(store.ctypes.data))
     if z.taps == 0:
         invoke(t.cast, (f.taps_w, f.ow, columns))
-    rest, ph = start // f.h, start % f.h
-    plane, pd = rest // f.d, rest % f.d
+    plane, pd, ph = start // f.h // f.d, start // f.h % f.d, start % f.h
     windows = (np.int64(0), np.int64(0), np.int64(0), np.int64(0))
     gap, staged, at = first_gap(f, z), np.int64(0), out + start * step
     if z.past == 1:
@@ -208,13 +227,10 @@ def spread(g, x, out, frame, packed, start, stop):
                 share_row(t, f, z, sums, x + row * step, at, gap)
             elif again:
                 invoke(t.copy, (before, width, at))
-        windows, before, at, ph, staged = wanted, at, at + step, ph + 1, staged + 1
+        windows, before, at, staged = wanted, at, at + step, staged + 1
         if z.past == 1 and (staged == held or row == stop - 1):
             write_past(at - staged * step, out + (row + 1 - staged) * step, staged * step)
             at, staged = stage + (out + (row + 1) * step) % LINE, np.int64(0)
-        if ph == f.h:
-            ph, pd = np.int64(0), pd + 1
-            if pd == f.d:
-                pd, plane = np.int64(0), plane + 1
+        plane, pd, ph = row_behind(f, plane, pd, ph)
     settle()
     return store.size  # Numba frees an array after its last use by name, whatever still has its address
