@@ -527,3 +527,31 @@ def test_positions_that_are_sought(engines, monkeypatch, case, positions, dtype)
             for a, b in zip(*engines(function, x, k, s, p, nan_policy=policy, **arguments), strict=True):
                 same(a, b, True)
     assert any(used)
+
+
+@pytest.mark.parametrize("positions", [True, "offsets"])
+@pytest.mark.parametrize("shape", [(1, 2, 12, 10, 6), (2, 9, 30, 5), (1, 3, 7, 40, 9)], ids=str)
+def test_lines_kept_from_band_to_band(engines, monkeypatch, shape, positions):
+    """Short bands, of which each keeps the lines that it shares with the one before, at every depth."""
+    from gpupool.backends import cpu_find
+
+    monkeypatch.setattr(cpu_find, "BAND_BYTES", 512)
+    axes = len(shape) - 2 if len(shape) == 5 else 2
+    x = values(np.random.default_rng(54), shape, "float64")
+    for k, s, p in ((5, 1, 2), (5, (1, 1, 2), (1, 1, 2)), (3, 1, 1), (4, (2, 1, 1), 1)):
+        s = s[-axes:] if isinstance(s, tuple) else s
+        p = p[-axes:] if isinstance(p, tuple) else p
+        same_pair(*engines(getattr(gp, f"max_pool{axes}d"), x, k, s, p, return_indices=positions), positions)
+
+
+@pytest.mark.parametrize("case", [(32, 16, 10), (48, 24, 23), (64, 32, 20)], ids=str)
+def test_windows_that_only_seem_to_tile(case):
+    """As many elements as all windows together have, but windows overlap."""
+    n, k, s = case
+    x = np.random.default_rng(55).integers(0, 99, (2, n, n)).astype(np.float32)
+    rows = [x[:, o * s : o * s + k] for o in range((n - k) // s + 1)]
+    assert len(rows) * k == n
+    want = np.stack([np.stack([r[:, :, o * s : o * s + k].max((1, 2)) for o in range(len(rows))], 1) for r in rows], 1)
+    np.testing.assert_array_equal(gp.max_pool2d(x, k, s), want)
+    line = np.stack([x[:, :, o * s : o * s + k].sum(-1) for o in range(len(rows))], -1)
+    np.testing.assert_array_equal(gp.sum_pool1d(x, k, s), line)

@@ -353,13 +353,15 @@ def test_sums_follow_the_windows(sums_kept, shape, window, threads):
 @pytest.mark.cpu_only
 @pytest.mark.parametrize("op", ["avg", "sum", "lp"])
 @pytest.mark.parametrize("window", [(2, 2), (3, 2), (3, 1), (2, 5), (5, 4)], ids=str)
-@pytest.mark.parametrize("shape", [(3, 4, 33, 41), (2, 50, 37, 3), (2, 40, 300, 40), (2, 2, 9, 11, 21)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(3, 4, 33, 41), (2, 50, 37, 3), (2, 40, 300, 40), (2, 2, 9, 11, 21), (2, 12, 9, 501)], ids=str
+)
 def test_rows_past_the_caches(monkeypatch, shape, window, op):
     """Gradients that are dealt out row by row: the same bits by way of a buffer of some rows, or of one."""
     from gpupool.backends import cpu_frame, cpu_gradients, cpu_many, cpu_tiles
 
     suffix = "3d" if len(shape) == 5 else "2d"
-    arguments = {"data_format": "channels_last" if shape[-1] in (3, 40) else "channels_first"}
+    arguments = {"data_format": "channels_last" if shape[-1] in (3, 40, 501) else "channels_first"}
     forward, backward = functions(op, suffix)
     given = (2, *window) if op == "lp" else window
     x = np.random.default_rng(12).standard_normal(shape).astype(np.float32)

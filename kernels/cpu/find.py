@@ -34,10 +34,16 @@ def whole(lanes):
 
 
 @called
+def depth_lanes(q):
+    """Lanes of all lines of one depth, and of what is written beyond the last one: the next depth's may be known."""
+    return q.lines * q.pitch + WHOLE
+
+
+@called
 def scratch_size(packed):
     """Bytes that a band needs: four pairs of buffers, the copied lines and a table of rows."""
     q = unpacked(packed, Finding)
-    lanes = (q.kd * q.lines + q.band) * q.pitch + WHOLE
+    lanes = q.kd * depth_lanes(q) + q.band * q.pitch + WHOLE
     lines = (q.kd * q.lines * q.below + WHOLE * q.sw + q.kw * q.dw) * q.x_item if q.gathers == 1 else 0
     return 2 * lanes * (q.best_item + 4) + lines + 16 * (q.kd * q.kh + q.rows) + 1024
 
@@ -46,7 +52,7 @@ def scratch_size(packed):
 def buffers_at(packed, store):
     """Where the pairs (best, taken) of lines lie, twice, those of windows, twice, then the table and copied lines."""
     q = unpacked(packed, Finding)
-    lines, windows = q.kd * q.lines * q.pitch + WHOLE, q.band * q.pitch + WHOLE
+    lines, windows = q.kd * depth_lanes(q), q.band * q.pitch + WHOLE
     at = (store + 63) // 64 * 64
     sizes = (lines * q.best_item + 63) // 64 * 64, lines * 4 // 64 * 64 + 64
     outs = (windows * q.best_item + 63) // 64 * 64, windows * 4 // 64 * 64 + 64
@@ -116,7 +122,7 @@ def find_down(packed, od, oh, rows, low, from_best, from_taken, buffers, out):
         for jh in range(h0, h1):
             line = start_h + jh * q.dh - low
             depth = jd - spans_d[3 * od + 1]
-            table[2 * count] = (depth * q.lines + line) * q.pitch
+            table[2 * count] = depth * depth_lanes(q) + line * q.pitch
             table[2 * count + 1] = jd * q.unit_d + jh * q.unit_h
             count += 1
     while count % q.rows != 0:
@@ -176,7 +182,7 @@ def find_band(packed, plane, high, od, oh, stop, buffers, known):
     new = top - low - old
     from_best, from_taken, down = buffers[0], buffers[1], (new - 1) * greater(q.xh, 0)
     for jd in range(d0, d1):
-        first = (jd - d0) * q.lines * q.pitch
+        first = (jd - d0) * depth_lanes(q)
         if old > 0 and known[0] < low:
             move_lines(q, buffers, first, low - known[0], old)
         offset = (spans_d[3 * od] + jd * q.dd) * q.xd + (low + old) * q.xh

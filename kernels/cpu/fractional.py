@@ -162,7 +162,7 @@ def fractional(x, samples, y, packed, start, stop):
         target = room.result + to % LINE if q.past == 1 else to
         if q.past == 0:
             ask(to, n * q.y_item)
-        share = planes * elements * rows * q.x_item // depth * BLOCK // n
+        share = planes * elements * rows * q.x_item // depth * lesser(n, BLOCK) // n
         ahead = x + plane * elements * q.x_item + (row + rows) * elements // depth * q.x_item
         find(q, x + plane * elements * q.x_item, room, planes, row, rows, target, target, ahead, share)
         if q.past == 1:
@@ -230,7 +230,7 @@ def fractional_back(g, x, samples, out, packed, bands, start, stop):
         while row < stop_row:
             rows = lesser(q.rows, stop_row - row)
             n = planes * rows * row_n
-            share = planes * elements * rows * q.x_item // depth * BLOCK // n
+            share = planes * elements * rows * q.x_item // depth * lesser(n, BLOCK) // n
             ahead = from_x + (row + rows) * elements // depth * q.x_item
             find(q, from_x, room, planes, row, rows, room.result, room.result, ahead, share)
             sums = ready(t, buffer, to, per_row, sums, reached_by(q, room, planes, row, rows, (lo, hi)))

@@ -169,7 +169,8 @@ def share_row(t, f, z, sums, x, at, gap):
 def room_in(f, z, store):
     """Where things lie in memory that begins at `store`, how many rows are on their way past the caches, and the end.
 
-    These are a line, a spare one, the columns' divisors, a row's sums, and those rows.
+    These are a line, a spare one, the columns' divisors, a row's sums, and two places for those rows, in turn: a row may
+    be a copy of the last one in the other.
     """
     room, width = f.ow * f.inner + 2 * z.margin, f.w * f.inner
     line = (store + 63) // 64 * 64 + z.margin * z.item
@@ -178,7 +179,8 @@ def room_in(f, z, store):
     sums = (columns + f.ow * z.item + 63) // 64 * 64
     stage = (sums + width * z.x_item + LINE) // LINE * LINE + 64 * z.item
     held = greater(1, STAGED // greater(1, width * z.out_item)) if z.past == 1 else width * 0
-    return line, spare, columns, sums, stage, held, stage + held * width * z.out_item + LINE
+    size = (held * width * z.out_item + LINE) // LINE * LINE + LINE
+    return line, spare, columns, sums, (stage, stage + size), held, stage + 2 * size
 
 
 @called
@@ -204,7 +206,7 @@ def spread(g, x, out, frame, packed, start, stop):
     first_h, many_h = pointer(f.first_h, INT64), pointer(f.count_h, INT64)
     width, step = f.w * f.inner, f.w * f.inner * z.out_item
     store = np.zeros(room_in(f, z, np.int64(0))[6] + LINE, np.uint8)
-    line, spare, columns, sums, stage, held, _ = room_in(f, z, np.int64(store.ctypes.data))
+    line, spare, columns, sums, (stage, other), held, _ = room_in(f, z, np.int64(store.ctypes.data))
     if z.taps == 0:
         invoke(t.cast, (f.taps_w, f.ow, columns))
     plane, pd, ph = start // f.h // f.d, start // f.h % f.d, start % f.h
@@ -230,7 +232,8 @@ def spread(g, x, out, frame, packed, start, stop):
         windows, before, at, staged = wanted, at, at + step, staged + 1
         if z.past == 1 and (staged == held or row == stop - 1):
             write_past(at - staged * step, out + (row + 1 - staged) * step, staged * step)
-            at, staged = stage + (out + (row + 1) * step) % LINE, np.int64(0)
+            stage, other, staged = other, stage, np.int64(0)
+            at = stage + (out + (row + 1) * step) % LINE
         plane, pd, ph = row_behind(f, plane, pd, ph)
     settle()
     return store.size  # Numba frees an array after its last use by name, whatever still has its address

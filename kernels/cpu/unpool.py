@@ -88,7 +88,8 @@ def look_at(f, q, table_at, g, where, out, sizes):
 def are_own(f, q, table_at, g, where, out, item):
     """Whether all indices of a plane lie in their cells; `where` and `out` are the addresses of the plane's."""
     table, row_n = pointer(table_at, INT64), f.ow * f.inner
-    each = f.w * q.sh * q.sd * item * (f.inner if f.inner > 1 else BLOCK) // f.ow
+    lines = lesser(q.sh, f.h) * lesser(q.sd, f.d)
+    each = f.w * lines * item * (f.inner if f.inner > 1 else BLOCK) // f.ow
     sizes = item, each
     for od in range(f.od):
         for oh in range(f.oh):
