@@ -1,8 +1,8 @@
 """Elements that go where indices say, plane by plane: gradients of maxima.
 
-A thread owns a plane, or a band of its rows, and goes through the windows in row-major order: sums are added and
-duplicates resolved in the same order whatever the number of threads. Indices are checked plane by plane as they are
-read: with one outside, nothing comes of its plane, and a byte says so.
+A thread owns a plane, or a band of its rows, and goes through the windows that reach it in row-major order: sums are
+added in the same order whatever the number of threads. Where indices lie in their planes but outside their own windows,
+bands may miss some. Indices are checked as they are read: with one outside its plane, a byte says so.
 """
 
 from __future__ import annotations

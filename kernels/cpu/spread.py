@@ -169,8 +169,8 @@ def share_row(t, f, z, sums, x, at, gap):
 def room_in(f, z, store):
     """Where things lie in memory that begins at `store`, how many rows are on their way past the caches, and the end.
 
-    These are a line, a spare one, the columns' divisors, a row's sums, and two places for those rows, in turn: a row may
-    be a copy of the last one in the other.
+    These are a line, a spare one, the columns' divisors, a row's sums, and two places for those rows, in turn: a row
+    may be a copy of the last one in the other.
     """
     room, width = f.ow * f.inner + 2 * z.margin, f.w * f.inner
     line = (store + 63) // 64 * 64 + z.margin * z.item
