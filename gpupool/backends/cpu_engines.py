@@ -116,9 +116,11 @@ def are_planes(plan: Plan) -> bool:
         large = row >= LONG_TILE
     else:
         large = row * lines >= LARGE_TILE and depth == 1 and plan.dtype.itemsize > 1
+    if not large:
+        return False
     red, x_codec, _ = choose(plan, wide=True)
     loaded = plan.dtype if isinstance(x_codec, Plain) else np.dtype(np.float32)
-    return large and red.accumulator(loaded) is not None and unordered(red, loaded) is not None
+    return red.accumulator(loaded) is not None and unordered(red, loaded) is not None
 
 
 def whole(g: Geometry, types: Types) -> Choice:

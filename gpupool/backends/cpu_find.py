@@ -9,7 +9,6 @@ import numpy as np
 
 from gpupool.kernels.codecs import Plain
 from gpupool.kernels.cpu import jit
-from gpupool.kernels.cpu.choose import Choosing
 from gpupool.kernels.cpu.find import fill_spans
 from gpupool.kernels.cpu.find_lines import WHOLE, Finding, Storing, finders, store_pass
 from gpupool.kernels.window import SLIDING, Axis, Geometry, Sliding, extent
@@ -41,15 +40,14 @@ def is_sought(axes: tuple[Axis, Axis, Axis], channels: int) -> bool:
 
 def with_tables(finding: Finding, further: Any, tables: list[np.ndarray]) -> np.ndarray:
     """All integers, and behind them the tables to which they point: spans along (D, H, W), ends, perhaps starts."""
-    if isinstance(further, Choosing):
-        further = (further.g_item, *further.totals, further.give)
-    head = len(finding) + len(further)
+    head = len(finding) + len(jit.integers(further))
     ends = np.cumsum([head, *(table.size for table in tables)])
     packed = np.empty(ends[-1], np.int64)
     at = [packed.ctypes.data + 8 * int(end) for end in ends]
     if isinstance(further, Storing):
         further = further._replace(starts=at[4])
-    packed[:head] = (*finding._replace(spans_d=at[0], spans_h=at[1], spans_w=at[2], ends_w=at[3]), *further)
+    finding = finding._replace(spans_d=at[0], spans_h=at[1], spans_w=at[2], ends_w=at[3])
+    packed[:head] = jit.integers((finding, further))
     packed[head:] = np.concatenate([table.ravel() for table in tables])
     return packed
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 
 from gpupool.fractional import GRADIENT, WHERE, sample_column, sample_type
-from gpupool.geometry import NO_AXIS, make_axis
 from gpupool.gradients import accumulator
 from gpupool.jobs import INT64, JobPlan
 from gpupool.kernels.codecs import Plain, input_codec
@@ -22,7 +21,7 @@ from gpupool.plan import choose
 
 from .cpu import payload
 from .cpu_find import MOST_TABLE
-from .cpu_frame import Form, Runner, launch
+from .cpu_frame import Form, Runner, launch, three_axes
 from .cpu_gradients import bands_of, make_totals
 from .cpu_windows import STREAMED
 
@@ -74,8 +73,7 @@ def finders(plan: JobPlan, kind: str, place: np.dtype, taps: int, passes: int) -
 
 def tap_table(plan: JobPlan, form: Form) -> np.ndarray:
     """Of each tap its distance from the window's first, in elements, and what it adds to what is noted."""
-    axes = [NO_AXIS] * (3 - len(plan.pooled)) + [make_axis(plan.forward, a, 0, 0) for a in plan.pooled]
-    d, h, w = np.indices(tuple(a.k for a in axes)).reshape(3, -1)
+    d, h, w = np.indices(tuple(a.k for a in three_axes(plan))).reshape(3, -1)
     places = (d * form.x[2] + h) * form.x[3] + w
     distances = places * form.x[4]
     return np.stack([distances, distances if plan.job.kind == GRADIENT else places], axis=1).astype(np.int64)

@@ -17,7 +17,7 @@ from gpupool.kernels.cpu.choose import choose as choose_kernel
 from gpupool.kernels.cpu.choose_lines import found_giver
 from gpupool.kernels.cpu.fill import Filling, fill_pass, fill_planes
 from gpupool.kernels.cpu.frame import FRAME, Frame
-from gpupool.kernels.cpu.scatter import chosen, extremes
+from gpupool.kernels.cpu.scatter import chosen, extremes, is_deep
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
 from gpupool.kernels.cpu.totals import Totals, totals_passes
@@ -105,7 +105,7 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
 
 def bands_of(f: Frame) -> int:
     """Into how many bands each plane is cut so that all threads have work; each of them reads all that may reach it."""
-    rows = f.d if f.d > 1 or f.od > 1 else f.h
+    rows = f.d if is_deep(f) else f.h
     return max(1, min(rows, get_num_threads() * PIECES_PER_THREAD // f.outer if f.outer < get_num_threads() else 1))
 
 

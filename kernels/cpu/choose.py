@@ -17,7 +17,7 @@ from .find_lines import FINDING, Finding
 from .frame import Frame
 from .jit import called, invoke, kernel, pointer, unpacked
 from .memory import LINE, ask, settle
-from .scatter import is_deep, reach
+from .scatter import is_deep, windows_reaching
 from .totals import Rows, Totals, finish_rows, ready, totals_at, totals_size
 
 INT64 = np.dtype(np.int64)
@@ -73,11 +73,7 @@ def choose(g, x, out, frame, packed, bands, start, stop):
         at_x = plane * rows * per_row
         from_g, to = g + plane * f.od * f.oh * width * z.g_item, out + at_x * q.x_item
         bounds = (np.int64(0), np.int64(0)) if bands == 1 else (lo * per_row, hi * per_row)
-        d_range, h_range = (np.int64(0), f.od), (np.int64(0), f.oh)
-        if deep:
-            d_range = reach(f.first_d, f.count_d, f.step_d, lo, hi, f.od)
-        else:
-            h_range = reach(f.first_h, f.count_h, f.step_h, lo, hi, f.oh)
+        d_range, h_range = windows_reaching(f, lo, hi)
         share = rows * per_row * q.x_item // (f.od * f.oh) + 1
         following = x + at_x * q.x_item + lesser(rows * per_row * q.x_item, q.band * share)
         sums = Rows(lo, lo, lo)

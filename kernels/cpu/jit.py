@@ -353,7 +353,11 @@ def c_function(function: Any) -> int:
     return int(_c_functions[key].address)
 
 
+def integers(layout: tuple) -> list[int]:
+    """A tuple of integers, or again of such tuples, one after another, as `unpacked` reads them."""
+    return [n for part in layout for n in (integers(part) if isinstance(part, tuple) else (part,))]
+
+
 def pack(g: Geometry) -> np.ndarray:
     """A Geometry as forty int64."""
-    parts = (g.outer, g.outer2, g.inner, g.d, g.h, g.w, (g.divisor,))
-    return np.array([number for part in parts for number in part], np.int64)
+    return np.array(integers(g), np.int64)

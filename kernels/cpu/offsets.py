@@ -15,7 +15,7 @@ from .frame import Frame
 from .jit import called, invoke, kernel, pointer, unpacked
 from .memory import LINE, PAGE, apart, ask, settle
 from .point import row_offsets
-from .scatter import is_deep, reach
+from .scatter import is_deep, windows_reaching
 from .totals import Rows, Totals, finish_rows, ready, totals_at, totals_size
 
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
@@ -117,11 +117,7 @@ def give_taken(g, taken, out, frame, packed, bands, start, stop):
         wide = apart(np.int64(store.ctypes.data), from_g, PAGE // 4)
         buffer = apart(wide + width * 4, from_g, PAGE // 2)
         bounds = (np.int64(0), np.int64(0)) if bands == 1 else (lo * per_row, hi * per_row)
-        d_range, h_range = (np.int64(0), f.od), (np.int64(0), f.oh)
-        if deep:
-            d_range = reach(f.first_d, f.count_d, f.step_d, lo, hi, f.od)
-        else:
-            h_range = reach(f.first_h, f.count_h, f.step_h, lo, hi, f.oh)
+        d_range, h_range = windows_reaching(f, lo, hi)
         sums = Rows(lo, lo, lo)
         for od in range(d_range[0], d_range[1]):
             for oh in range(h_range[0], h_range[1]):

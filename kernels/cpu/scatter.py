@@ -73,6 +73,14 @@ def is_deep(f):
 
 
 @called
+def windows_reaching(f, lo, hi):
+    """The windows along D, and along H, that rows (slabs) lo .. hi - 1 of a plane lie in, as half-open ranges."""
+    if is_deep(f):
+        return reach(f.first_d, f.count_d, f.step_d, lo, hi, f.od), (np.int64(0), f.oh)
+    return (np.int64(0), f.od), reach(f.first_h, f.count_h, f.step_h, lo, hi, f.oh)
+
+
+@called
 def band_of(f, bands, unit):
     """Which plane a unit of work belongs to, which of its elements are its own, and which windows reach those."""
     plane, band = unit // bands, unit % bands
