@@ -125,6 +125,8 @@ OPERATORS = {
 }  # fmt: skip
 
 
+SUMS, MEANS = OPERATORS["sum"], OPERATORS["avg"]  # of which gradients of sums and means are made
+
 # No operator of the table, but what gradients of means that omit NaN need of x: what each window was divided by.
 DIVISORS = Operator(
     "divisors", "what means that omit NaN are divided by", (), means.divisor_reducer, FLOATING, divides=True,

@@ -29,6 +29,7 @@ from .cpu import payload
 from .cpu import run as run_pooling
 from .cpu_find import MOST_TABLE, is_sought, make_finding, with_tables
 from .cpu_frame import Form, Runner, Runners, launch, three_axes
+from .cpu_mirror import common_divisor, divided_engine, mirror_engine, mirrored
 from .cpu_tiles import STREAMED, found_in_tiles, past_caches, tile_axes
 
 HELD = 1 << 18  # bytes of sums in a buffer
@@ -63,11 +64,17 @@ def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
         return fill_engine(plan, form)
     f = Frame(*packed[:FRAME].tolist())
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
+    mirror = mirrored(plan, plan.out_dtype) if plan.dtypes[0] == plan.out_dtype else None
+    by = common_divisor(plan, f, packed) if mirror else 0
+    if mirror and by:
+        return mirror_engine(plan, form, mirror, by)
     g_type, x_type = payload(plan.dtypes[0]), payload(plan.out_dtype)
     items = (acc.itemsize, g_type.itemsize, x_type.itemsize, x_type.itemsize)
     z = make_across(f, plan, packed, items, math.prod(form.x) * x_type.itemsize > STREAMED)
     lines = passes(g_type, x_type, acc, input_codec(plan.dtypes[0]), input_codec(plan.out_dtype))
     numbers = np.array([*z, *lines], np.int64)
+    if mirror and acc == plan.out_dtype:
+        return divided_engine(plan, form, mirror, (packed, numbers))
     code = jit.compiled(spread, 7, ())
     rows, elements = f.outer * f.d * f.h, math.prod(form.x)
     where = packed.ctypes.data, numbers.ctypes.data

@@ -15,7 +15,7 @@ from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import input_codec
 from gpupool.kernels.cpu import jit
 from gpupool.kernels.cpu.frame import FRAME, Frame
-from gpupool.kernels.cpu.powers import divide_by_norms, multiply_by_powers, powers, share_pass
+from gpupool.kernels.cpu.powers import divide_by_norms, multiply_by_powers, powers, share_pass, share_rows
 from gpupool.kernels.cpu.spread import spread
 from gpupool.kernels.cpu.spread_lines import blank_pass, passes
 from gpupool.kernels.norms import in_brief
@@ -27,11 +27,19 @@ from .cpu import payload
 from .cpu import run as run_pooling
 from .cpu_frame import Form, Runner, launch
 from .cpu_gradients import make_across
+from .cpu_mirror import mirrored
 from .cpu_tiles import Tiled, brief_in_tiles, past_caches, powers_in_tiles, tile_axes
 
 BRIEF_TAPS = 8  # of a window whose powers one pass can hold
 PRODUCTS = (0.0, 1.0, 2.0, 3.0)  # exponents for which a power is none, or a product
-CHUNK = 1 << 18  # bytes of norms for each thread at a time, so that caches hold them
+# Bytes of norms for each thread at a time, so that caches hold them, and yet enough for threads to share: 3x3 s1, p = 2.5,
+# of 4x64x112x112 on two threads 10 ms, 12 with half as many, 17 with an eighth.
+CHUNK = 1 << 21
+# Elements of a row up to which sums are those of windows (`cpu_mirror`), although then x and the result wait for another
+# pass. 3x3 s1, p = 2, one thread: 28x28 planes 11.1 ms so and 10.9 in one pass; 14x14 10.0 and 14.0; 7x7 windows of 28x28
+# 12.0 and 17.9.
+SHORT_ROW = 32
+Shares = Callable[[np.ndarray, np.ndarray, np.ndarray], None]  # (parts, x, out)
 # Powers of norms and quotients by them are held to 1/n .. n, so that their product with an element's power is exact but
 # for its rounding.
 MOST = {"float32": 2.0**100, "float64": 2.0**500}
@@ -108,15 +116,17 @@ def parts_engine(plan: JobPlan, form: Form, packed: np.ndarray, acc: np.dtype) -
     if exponent != 0.0:  # else the gradients themselves are added up, whatever the norms are
         divide = (brief_divider if is_brief(plan) else divider)(plan, acc)
         g_type, g_codec = acc, input_codec(acc)
-    items = (acc.itemsize, g_type.itemsize, acc.itemsize, x_type.itemsize)
-    past = f.inner > 1 and past_caches(form, x_type.itemsize)  # channels first it wins nothing
-    z = make_across(f, plan, packed, items, past)
-    lines = passes(g_type, acc, acc, g_codec, input_codec(acc))._replace(
-        share=jit.c_function(share_pass(x_type, acc, x_codec, exponent, is_brief(plan))),
-        clear=jit.c_function(blank_pass(x_type, acc.type(0), x_codec)),
-    )
-    numbers = np.array([*z, *lines], np.int64)
-    code, where = jit.compiled(spread, 7, ()), (packed.ctypes.data, numbers.ctypes.data)
+    share = jit.c_function(share_pass(x_type, acc, x_codec, exponent, is_brief(plan)))
+    mirror = mirrored(plan, acc) if f.w * f.inner <= SHORT_ROW else None
+    if mirror:
+        add_up = mirrored_shares(form, mirror, (acc.itemsize, x_type.itemsize, share))
+    else:
+        items = (acc.itemsize, g_type.itemsize, acc.itemsize, x_type.itemsize)
+        past = f.inner > 1 and past_caches(form, x_type.itemsize)  # channels first it wins nothing
+        z = make_across(f, plan, packed, items, past)
+        clear = jit.c_function(blank_pass(x_type, acc.type(0), x_codec))
+        lines = passes(g_type, acc, acc, g_codec, input_codec(acc))._replace(share=share, clear=clear)
+        add_up = spread_shares(form, packed, np.array([*z, *lines], np.int64))
 
     @functools.cache
     def wider() -> Runner:
@@ -124,22 +134,45 @@ def parts_engine(plan: JobPlan, form: Form, packed: np.ndarray, acc: np.dtype) -
             return parts_engine(plan, form, packed, np.dtype(np.float64))
         return gather_engine(plan, form, packed)
 
-    outer, rows, plane, windows = form.x[0], f.d * f.h, math.prod(form.x[1:]), math.prod(form.y[1:])
+    outer, windows = form.x[0], math.prod(form.y[1:])
 
-    def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers)) -> None:
+    def run(arrays: list[np.ndarray], out: np.ndarray) -> None:
         g, x, to = arrays[0].reshape(form.y), arrays[1].reshape(form.x), out.reshape(form.x)
-        many = outer if divide is None else min(outer, max(1, CHUNK * get_num_threads() // (8 * windows)))
+        many = min(outer, max(1, CHUNK * get_num_threads() // (8 * windows)))
         parts = np.empty((many, *form.y[1:]), acc) if divide else g
         for first in range(0, outer, many):
             some = slice(first, first + many)
             if divide and not divide(g[some], x[some], parts):
                 wider()(arrays, out)
                 return
-            addresses = parts.ctypes.data, x[some].ctypes.data, to[some].ctypes.data
-            planes = len(x[some])
-            launch(code, (*addresses, *where), (), planes * rows, planes * plane)
+            add_up(parts[: len(x[some])] if divide else g[some], x[some], to[some])
 
     return run
+
+
+def spread_shares(form: Form, packed: np.ndarray, numbers: np.ndarray) -> Shares:
+    """What adds up parts as gradients of sums are, and multiplies the sums row by row."""
+    code, rows = jit.compiled(spread, 7, ()), form.x[1] * form.x[2]
+
+    def add_up(parts: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+        addresses = (parts.ctypes.data, x.ctypes.data, out.ctypes.data, packed.ctypes.data, numbers.ctypes.data)
+        launch(code, addresses, (), len(x) * rows, x.size)
+
+    return add_up
+
+
+def mirrored_shares(form: Form, request: Request, known: tuple[int, int, int]) -> Shares:
+    """The same where the sums are those of windows: `known` are the items' sizes and the pass."""
+    code, rows = jit.compiled(share_rows, 6, ()), form.x[1] * form.x[2]
+    numbers = np.array([form.x[3] * form.x[4], *known], np.int64)
+
+    def add_up(parts: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+        sums = np.empty(x.shape, request.dtype)
+        run_pooling(parts, request, sums)
+        addresses = (sums.ctypes.data, x.ctypes.data, out.ctypes.data, numbers.ctypes.data)
+        launch(code, addresses, (), len(x) * rows, x.size)
+
+    return add_up
 
 
 def divider(plan: JobPlan, acc: np.dtype) -> Callable[..., bool]:

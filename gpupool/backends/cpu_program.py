@@ -9,7 +9,7 @@ import numpy as np
 
 from gpupool.kernels.cpu.blockwise import Blockwise, blockwise_function
 from gpupool.kernels.cpu.folding import ROOM, Folding, folding_function
-from gpupool.kernels.cpu.memory import AHEAD
+from gpupool.kernels.cpu.memory import AHEAD, LINE
 from gpupool.kernels.cpu.passes import (
     ALL,
     EACH,
@@ -134,19 +134,24 @@ class Program:
 
     def roll(
         self, src: Place, dst: Place, extent: Extent, taps: tuple[int, int], lines: tuple[int, int, int], count: int,
-        counts: tuple[int, ...], past: bool,
+        counts: tuple[int, ...], ends: tuple[Place, int, int] | None = None,
     ) -> None:  # fmt: skip
         """dst = windows of src that share lines, row by row: see `rolling`. Columns and channels are one line's lanes.
 
         `taps` are their number and the bytes between them; `lines` those of a window, and which of all are real:
-        the half-open range. `counts` gives a divisor for each row. With `past`, results go past the caches.
+        the half-open range. `counts` gives a divisor for each row. With `ends`, staged results of columns on the left
+        and on the right of these, and how many bytes those are, whole rows go past the caches.
         """
-        lanes = extent.cols * extent.chans
-        pitch, stage = aligned(lanes * self.types.acc.itemsize), aligned(lanes * dst.item)
+        lanes, past = extent.cols * extent.chans, 0
+        strip, left, right = ends or (Place("staged", 0, 0, 0, 0, 0, 0), 0, 0)
+        pitch, stage = aligned(lanes * self.types.acc.itemsize), aligned(left + lanes * dst.item + right + LINE)
+        if ends:
+            past = 2 if left + lanes * dst.item + right == dst.row else 1
         ring = self._take(lines[0] * pitch + stage)
         record = Rolling(
             extent.rows, src.row, dst.row, lanes, taps[1] // src.item, src.at, dst.at, lines[1], lines[2], count, 0,
-            ring, pitch, ring + lines[0] * pitch, int(past), -(-self.ahead // (lanes * src.item)),
+            ring, pitch, ring + lines[0] * pitch, past, strip.at, strip.row, left, right,
+            -(-self.ahead // (lanes * src.item)),
         )  # fmt: skip
         self.counts[len(self.ops)] = counts
         self.ops.append((self._pass(rolling_function, taps[0], lines[0]), record))

@@ -181,20 +181,40 @@ class Unit:
         return rows
 
     def _rolled(self, x: Place, sink: Sink, past: bool) -> None:
-        """Across and down in one loop; columns so few that its vectors would be empty, one after the other."""
-        h, band, tap = self.g.h, self.band, self.g.w.d * x.col
-        for src, taps, o, n in self._columns(x):
-            part = self.outputs._replace(cols=n)
-            if is_long(n * part.chans, self.types):
-                lines, place = (h.k, band.lo, band.hi), sink.place.moved(col=o)
-                self.program.roll(src, place, part, (taps, tap), lines, sink.factor * sink.cols[o], sink.rows, past)
-                continue
-            whole = part._replace(rows=band.span)
-            rows, real = self._lines(whole), whole._replace(rows=band.hi - band.lo)
-            self.program.combine(src.moved(row=band.lo), rows.moved(row=band.lo), real, taps, tap)
-            step = Step("row", band.out, h.k, h.s, h.d)
-            Reduction(self.program, whole).run(rows, step, partial(self._store, sink, col=o, cols=n))
-            self.program.release(rows, whole)
+        """Across and down in one loop, columns at borders before; past the caches, these wait in a buffer for the rest.
+
+        Of 3x64x224x224, 3x3 means with padding take 7.0 ms so, and 12.3 where borders are written by themselves.
+        """
+        columns = list(self._columns(x))
+        (src, taps, first, n), *borders = columns
+        pixel = self.g.inner.n * sink.place.item
+        if not past or not is_long(n * self.g.inner.n, self.types):
+            for column in columns:
+                self._roll(sink, *column)
+            return
+        beside = self.outputs._replace(cols=self.outputs.cols - n)
+        strip = self.program.buffer(beside, "staged")
+        for border, k, o, m in borders:
+            self._roll(sink._replace(place=strip.moved(col=0 if o < first else -n)), border, k, o, m)
+        self._roll(sink, src, taps, first, n, (strip, first * pixel, (beside.cols - first) * pixel))
+        self.program.release(strip, beside)
+
+    def _roll(
+        self, sink: Sink, src: Place, taps: int, o: int, n: int, ends: tuple[Place, int, int] | None = None
+    ) -> None:
+        """Columns o .. o + n - 1 in one loop, unless its vectors would be empty, or they are for a buffer."""
+        h, band, tap = self.g.h, self.band, self.g.w.d * self.g.w.xs * self.types.x.itemsize
+        part = self.outputs._replace(cols=n)
+        if is_long(n * part.chans, self.types) and sink.place.base == "y":
+            lines, place = (h.k, band.lo, band.hi), sink.place.moved(col=o)
+            self.program.roll(src, place, part, (taps, tap), lines, sink.factor * sink.cols[o], sink.rows, ends)
+            return
+        whole = part._replace(rows=band.span)
+        rows, real = self._lines(whole), whole._replace(rows=band.hi - band.lo)
+        self.program.combine(src.moved(row=band.lo), rows.moved(row=band.lo), real, taps, tap)
+        step = Step("row", band.out, h.k, h.s, h.d)
+        Reduction(self.program, whole).run(rows, step, partial(self._store, sink, col=o, cols=n))
+        self.program.release(rows, whole)
 
     def _tall(self, x: Place, sink: Sink) -> None:
         """Many lines down straight from the input, then row by row across."""

@@ -108,3 +108,18 @@ def write_past(src, dst, n):
     for i in range(head, head + lines, LINE):
         put_past(dst + i, src + i)
     copy_bytes(src + head + lines, dst + head + lines, n - head - lines)
+
+
+@called
+def flow_past(src, dst, n, follows):
+    """The same of results that come bit by bit: bytes that fill no line stay, in front at `src`, if more `follows`.
+
+    How many stay. The next ones belong behind these, which is where `dst` begins then.
+    """
+    head = lesser(n, -dst % LINE)
+    rest = (n - head) % LINE if follows else 0
+    if n - head < LINE and follows:
+        return n
+    write_past(src, dst, n - rest)
+    copy_bytes(src + n - rest, src, rest)
+    return rest

@@ -14,7 +14,7 @@ from ..any_norm import raised_briefly
 from ..gradient import power, share_of_norm
 from ..point import decode, encode
 from .frame import Frame
-from .jit import called, fetch, kernel, pointer, put, unpacked
+from .jit import called, fetch, invoke, kernel, pointer, put, unpacked
 from .memory import AHEAD, ask, full_width
 
 INT64 = np.dtype(np.int64)
@@ -131,3 +131,11 @@ def share_pass(x_type, acc_type, codec, exponent, brief):
         return 0
 
     return share
+
+
+@kernel
+def share_rows(sums, x, out, packed, start, stop):
+    """Rows start .. stop - 1 of what `share` makes of sums; the integers are a row's elements, bytes, and the pass."""
+    known = pointer(packed, INT64)
+    n, sum_item, item, share = known[0], known[1], known[2], known[3]
+    invoke(share, (sums + start * n * sum_item, x + start * n * item, (stop - start) * n, out + start * n * item))

@@ -15,7 +15,7 @@ import numpy as np
 from ..point import combine, decode, encode, finish, seed
 from ..window import greater, lesser
 from .jit import c_function, called, fetch, pointer, put0, put1, unpacked
-from .memory import ask, full_width, write_past
+from .memory import ask, copy_bytes, flow_past, full_width
 from .passes import Types, further_taps
 
 INT32 = np.dtype(np.int32)
@@ -41,7 +41,11 @@ class Rolling(NamedTuple):
     ring: int  # where the lines' own results lie in the buffers, and the step from one to the next
     pitch: int
     stage: int  # room for a row of results
-    staged: int  # whether they go past the caches from there
+    staged: int  # whether they go past the caches from there: 2 if rows have no gaps between them
+    strip: int  # there, results at the row's ends, made before: the step to the next row, and bytes on both sides
+    strip_row: int
+    left: int
+    right: int
     ahead: int  # how many rows ahead input and output are asked for
 
 
@@ -56,6 +60,16 @@ def before(red, one, two, three, at, lines):
     return acc
 
 
+@called
+def write_row(told, buffers, row, kept, n, to):
+    """A row of n bytes of results at the stage, behind those `kept`, past the caches with its ends; how many stay."""
+    stage, strip = buffers + told.stage, buffers + told.strip + row * told.strip_row
+    copy_bytes(strip, stage + kept, told.left)
+    copy_bytes(strip + told.left, stage + kept + told.left + n, told.right)
+    follows = told.staged == 2 and row + 1 < told.rows
+    return flow_past(stage, to - told.left - kept, kept + told.left + n + told.right, follows)
+
+
 def rolling_function(types: Types, taps: int, lines: int) -> int:
     """The address of the C function (record, x, y, buffers) for windows of so many taps and lines."""
     x_type, y_type, acc_type, red = types.x, types.y, types.acc, types.red
@@ -66,12 +80,12 @@ def rolling_function(types: Types, taps: int, lines: int) -> int:
     def roll(record, x, y, buffers):
         full_width()
         told = unpacked(record, Rolling)
-        tap, counts = told.tap, pointer(record + told.counts, INT32)
+        tap, counts, kept = told.tap, pointer(record + told.counts, INT32), np.int64(0)
         for line in range(told.rows + lines - 1):
             row, real = line - (lines - 1), told.lo <= line < told.hi
             line_at, row_at = x + told.src + line * told.src_row, y + told.dst + row * told.dst_row
             direct = row >= 0 and told.staged == 0  # before the first row is complete, what comes of it is left behind
-            to = row_at if direct else buffers + told.stage
+            to = row_at if direct else buffers + told.stage + kept + told.left
             divisor = told.divisor * fetch(counts, greater(row, 0))
             for first in range(0, told.lanes, some):
                 n = lesser(some, told.lanes - first)
@@ -97,7 +111,7 @@ def rolling_function(types: Types, taps: int, lines: int) -> int:
                         acc = before(red, one, two, three, i, lines)
                         put1(dst, i, encode(stored, finish(finisher, acc, divisor)))
             if told.staged != 0 and row >= 0:
-                write_past(to, row_at, told.lanes * y_item)
+                kept = write_row(told, buffers, row, kept, told.lanes * y_item, row_at)
         return 0
 
     return c_function(roll)

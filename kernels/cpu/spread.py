@@ -237,3 +237,20 @@ def spread(g, x, out, frame, packed, start, stop):
         plane, pd, ph = row_behind(f, plane, pd, ph)
     settle()
     return store.size  # Numba frees an array after its last use by name, whatever still has its address
+
+
+@kernel
+def divide_rows(g, parts, frame, packed, start, stop):
+    """Rows start .. stop - 1 of gradients, all planes' rows counted through, divided by their windows' taps."""
+    f = unpacked(frame, Frame)
+    z, t = unpacked(packed, Across), unpacked(packed + 8 * ACROSS, Passes)
+    width = f.ow * f.inner
+    store = np.empty(f.ow * z.item, np.uint8)
+    columns = np.int64(store.ctypes.data)
+    if z.taps == 0:
+        invoke(t.cast, (f.taps_w, f.ow, columns))
+    for row in range(start, stop):
+        plane, od, oh = row // f.oh // f.od, row // f.oh % f.od, row % f.oh
+        windows = (od, np.int64(1), oh, np.int64(1))
+        gather_rows(t, f, z, g + plane * f.od * f.oh * width * z.g_item, windows, parts + row * width * z.item, columns)
+    return store.size  # Numba frees an array after its last use by name, whatever still has its address
