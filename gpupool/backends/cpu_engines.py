@@ -21,7 +21,17 @@ from gpupool.plan import Plan, choose
 
 from .cpu_find import MOST_TABLE, find_program, is_sought
 from .cpu_uneven import has_program, uneven_program
-from .cpu_whole import PART, accumulators, first_stage, is_whole, positions, second_stage, whole_program
+from .cpu_whole import (
+    PART,
+    Chains,
+    accumulators,
+    chain_parts,
+    first_stage,
+    is_whole,
+    positions,
+    second_stage,
+    whole_program,
+)
 from .cpu_windows import windows_program
 
 # Taps in all outputs up to which the point engine runs: it needs no program and compiles in a fifth of the time. At 512
@@ -31,7 +41,7 @@ SMALL_WORK = 512
 # Means of 8x64x8000 in 500 windows, ns an element: 0.36 instead of 0.44, channels last 0.28 instead of 0.37, and 0.29
 # instead of 0.88 in 50; of 1x512x112x112 in 2x2, channels last, 0.5 instead of 3.2; of 4x64x112x112 in 4x4 0.31 instead
 # of 0.37 and, channels first, 0.41 instead of 0.34. Lines of bytes, and boxes of volumes, take longer so.
-LONG_TILE, LARGE_TILE = 16, 512
+LONG_TILE, LARGE_TILE = 32, 1 << 13
 
 
 class Stage(NamedTuple):
@@ -127,12 +137,16 @@ def whole(g: Geometry, types: Types) -> Choice:
     """Global pooling, in two stages where planes are large."""
     n = positions(g)
     divisor = g.divisor or prod(tap_count(0, a.count_from, a.count_to, a.k, a.d) for a in (g.d, g.h, g.w))
-    if n <= PART:
+    each, parts = chain_parts(g)
+    if n <= PART and not parts:
         packed, units = whole_program(g, types, n, divisor)
         return Choice((Stage(run_units, packed, (), units),))
-    parts = -(-n // PART)
     one, two = accumulators(types)
-    packed, units = whole_program(first_stage(g, parts), one, PART, 1)
+    if parts:
+        packed, units = whole_program(first_stage(g, parts), one, each, 1, Chains)
+    else:
+        parts = -(-n // PART)
+        packed, units = whole_program(first_stage(g, parts), one, PART, 1)
     packed2, units2 = whole_program(second_stage(g, parts), two, parts, divisor)
     stages = (Stage(run_units, packed, (), units), Stage(run_units, packed2, (), units2))
     return Choice(stages, g.outer.n * g.outer2.n * parts * g.inner.n, types.acc)

@@ -20,9 +20,10 @@ from gpupool.kernels.window import fractional_slack
 from gpupool.plan import choose
 
 from .cpu import payload
+from .cpu_bands import Bands
 from .cpu_find import MOST_TABLE
 from .cpu_frame import Form, Runner, launch, three_axes
-from .cpu_gradients import bands_of, make_totals
+from .cpu_gradients import make_totals
 from .cpu_windows import STREAMED
 
 INT32 = np.dtype(np.int32)
@@ -131,9 +132,10 @@ def gradient_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     table = tap_table(plan, form)
     q, f = make_sampled(plan, form, table), Frame(*packed[:FRAME].tolist())
     numbers, code = np.array([*q, *sums_of(plan, form, q)], np.int64), jit.compiled(fractional_back, 8, ())
+    bands_of = Bands(f, packed, finds=True)
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: np.ndarray = table) -> None:
-        samples, bands = samples_in_order(plan, form, arrays[2]), bands_of(f) if q.planes == 1 else 1
+        samples, bands = samples_in_order(plan, form, arrays[2]), bands_of() if q.planes == 1 else 1
         addresses = (a.ctypes.data for a in (arrays[0], arrays[1], samples, out, numbers))
         launch(code, (*addresses, bands), (), -(-q.outer // q.planes) * bands, math.prod(form.x))
 

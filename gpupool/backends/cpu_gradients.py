@@ -17,16 +17,16 @@ from gpupool.kernels.cpu.choose import choose as choose_kernel
 from gpupool.kernels.cpu.choose_lines import found_giver
 from gpupool.kernels.cpu.fill import Filling, fill_pass, fill_planes
 from gpupool.kernels.cpu.frame import FRAME, Frame
-from gpupool.kernels.cpu.scatter import chosen, extremes, is_deep
+from gpupool.kernels.cpu.scatter import chosen, extremes
 from gpupool.kernels.cpu.spread import PAIR, PIXELS, RUNS, SHIFTS, TABLE, Across, spread
 from gpupool.kernels.cpu.spread_lines import passes
 from gpupool.kernels.cpu.totals import Totals, totals_passes
 from gpupool.kernels.window import Adaptive, Sliding, extent
 from gpupool.plan import choose
-from gpupool.threads import PIECES_PER_THREAD, get_num_threads
 
 from .cpu import payload
 from .cpu import run as run_pooling
+from .cpu_bands import Bands
 from .cpu_find import MOST_TABLE, is_sought, make_finding, with_tables
 from .cpu_frame import Form, Runner, Runners, launch, three_axes
 from .cpu_mirror import common_divisor, divided_engine, mirror_engine, mirrored
@@ -67,14 +67,14 @@ def spread_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     mirror = mirrored(plan, plan.out_dtype) if plan.dtypes[0] == plan.out_dtype else None
     by = common_divisor(plan, f, packed) if mirror else 0
     if mirror and by:
-        return mirror_engine(plan, form, mirror, by)
+        return mirror_engine(form, mirror, by)
     g_type, x_type = payload(plan.dtypes[0]), payload(plan.out_dtype)
     items = (acc.itemsize, g_type.itemsize, x_type.itemsize, x_type.itemsize)
     z = make_across(f, plan, packed, items, math.prod(form.x) * x_type.itemsize > STREAMED)
     lines = passes(g_type, x_type, acc, input_codec(plan.dtypes[0]), input_codec(plan.out_dtype))
     numbers = np.array([*z, *lines], np.int64)
     if mirror and acc == plan.out_dtype:
-        return divided_engine(plan, form, mirror, (packed, numbers))
+        return divided_engine(form, mirror, (packed, numbers))
     code = jit.compiled(spread, 7, ())
     rows, elements = f.outer * f.d * f.h, math.prod(form.x)
     where = packed.ctypes.data, numbers.ctypes.data
@@ -108,12 +108,6 @@ def make_across(f: Frame, plan: JobPlan, packed: np.ndarray, items: tuple[int, i
         mode = RUNS if d == 1 and k <= s else TABLE
     margin = ((extent(k, d) + s) * f.inner + 15) // 16 * 16
     return Across(mode, k, s, d, before, averages, uniform, margin, *items, int((counts == 0).any()), int(past))
-
-
-def bands_of(f: Frame) -> int:
-    """Into how many bands each plane is cut so that all threads have work; each of them reads all that may reach it."""
-    rows = f.d if is_deep(f) else f.h
-    return max(1, min(rows, get_num_threads() * PIECES_PER_THREAD // f.outer if f.outer < get_num_threads() else 1))
 
 
 def make_totals(plan: JobPlan, form: Form, whole: bool = False) -> Totals:
@@ -154,12 +148,12 @@ def chosen_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner | Run
     f = Frame(*packed[:FRAME].tolist())
     constants = (payload(plan.dtypes[0]), accumulator(plan.dtypes[0], plan.out_dtype), input_codec(plan.dtypes[0]))
     numbers = np.array([*make_totals(plan, form, whole=True), *packed[:FRAME]], np.int64)
-    code, elements = jit.compiled(chosen, 8, constants), math.prod(form.x)
+    code, elements, bands_of = jit.compiled(chosen, 8, constants), math.prod(form.x), Bands(f, packed)
 
     def give(
         arrays: list[np.ndarray], where: np.ndarray, out: np.ndarray, wrong: np.ndarray, _kept: Any = packed
     ) -> None:
-        bands = bands_of(f)
+        bands = bands_of()
         addresses = tuple(a.ctypes.data for a in (arrays[0], where, out, numbers))
         launch(code, (*addresses, bands, wrong.ctypes.data), constants, f.outer * bands, elements)
 
@@ -184,11 +178,11 @@ def found_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     finding, tables = make_finding((d, h, w), plan.forward.rule, inner, math.prod(form.x), types, red, True)
     give = jit.c_function(found_giver(g_type, acc, codecs[0]))
     numbers = with_tables(finding, Choosing(g_type.itemsize, make_totals(plan, form), give), tables)
-    code = jit.compiled(choose_kernel, 8, ())
+    code, bands_of = jit.compiled(choose_kernel, 8, ()), Bands(f, packed, finds=True)
     where = packed.ctypes.data, numbers.ctypes.data
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = (packed, numbers)) -> None:
-        bands = bands_of(f)
+        bands = bands_of()
         addresses = (arrays[0].ctypes.data, arrays[1].ctypes.data, out.ctypes.data, *where, bands)
         launch(code, addresses, (), f.outer * bands, math.prod(form.x))
 

@@ -18,8 +18,9 @@ from gpupool.kernels.cpu.frame import FRAME, Frame
 from gpupool.kernels.cpu.offsets import give_taken, widener
 
 from .cpu import payload
+from .cpu_bands import Bands
 from .cpu_frame import Form, Runner, launch, tap_distances
-from .cpu_gradients import bands_of, make_totals
+from .cpu_gradients import make_totals
 from .cpu_taps import checker
 from .cpu_tiles import taken_in_tiles, tile_axes
 
@@ -38,7 +39,7 @@ def give_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
         *(jit.c_function(p) for p in (widener(taken), taken_giver(g_type, acc, codec))),
     ], np.int64)  # fmt: skip
     check = checker(plan, packed, axes)
-    code = jit.compiled(give_taken, 8, ())
+    code, bands_of = jit.compiled(give_taken, 8, ()), Bands(f, packed)
     where, elements = (packed.ctypes.data, numbers.ctypes.data), math.prod(form.x)
     tiles = tile_axes(plan)
     tiled = taken_in_tiles(plan, form, tiles) if tiles else None
@@ -48,7 +49,7 @@ def give_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
         if tiled is not None:
             tiled(arrays, out)
             return
-        bands = bands_of(f)
+        bands = bands_of()
         addresses = (arrays[0].ctypes.data, arrays[2].ctypes.data, out.ctypes.data, *where, bands)
         launch(code, addresses, (), f.outer * bands, elements)
 

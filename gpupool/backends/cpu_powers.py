@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -32,12 +31,12 @@ from .cpu_tiles import Tiled, brief_in_tiles, past_caches, powers_in_tiles, tile
 
 BRIEF_TAPS = 8  # of a window whose powers one pass can hold
 PRODUCTS = (0.0, 1.0, 2.0, 3.0)  # exponents for which a power is none, or a product
-# Bytes of norms for each thread at a time, so that caches hold them, and yet enough for threads to share: 3x3 s1, p = 2.5,
-# of 4x64x112x112 on two threads 10 ms, 12 with half as many, 17 with an eighth.
+# Bytes of norms for each thread at a time, so that caches hold them, and yet enough for threads to share: 3x3 s1,
+# p = 2.5, of 4x64x112x112 on two threads 10 ms, 12 with half as many, 17 with an eighth.
 CHUNK = 1 << 21
-# Elements of a row up to which sums are those of windows (`cpu_mirror`), although then x and the result wait for another
-# pass. 3x3 s1, p = 2, one thread: 28x28 planes 11.1 ms so and 10.9 in one pass; 14x14 10.0 and 14.0; 7x7 windows of 28x28
-# 12.0 and 17.9.
+# Elements of a row up to which sums are those of windows (`cpu_mirror`), although then x and the result wait for
+# another pass. 3x3 s1, p = 2, one thread: 28x28 planes 11.1 ms so and 10.9 in one pass; 14x14 10.0 and 14.0; 7x7
+# windows of 28x28 12.0 and 17.9.
 SHORT_ROW = 32
 Shares = Callable[[np.ndarray, np.ndarray, np.ndarray], None]  # (parts, x, out)
 # Powers of norms and quotients by them are held to 1/n .. n, so that their product with an element's power is exact but

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gpupool.kernels.reducers import picks
 
-from .cpu_loops import Extent, Place
+from .cpu_loops import WIDE_CHANNELS, Extent, Place
 from .cpu_program import Program
 
 # Taps of one pass over overlapping windows. Two passes (three taps, then two of those) make a 5x5 maximum of 20x20
@@ -83,9 +83,12 @@ class Reduction:
     def run(self, src: Place, step: Step, emit: Emit) -> None:
         """All stages; `emit` makes the outputs from the last."""
         axis, out, k, s, d = step
-        factor = _factor(k, s) if d == 1 else 1
+        factor = common_factor(k, s) if d == 1 else 1
+        apart = k <= s and d == 1 and (axis == "row" or self.whole.chans >= WIDE_CHANNELS)
         if k <= TAPS or (factor == 1 < s and k <= MOST_TAPS):
             emit(_scaled(src, axis, s), k, d * _pitch(src, axis))
+        elif apart and k > MOST_TAPS * factor:
+            self._apart(src, step, emit)
         elif factor > 1:  # windows that share no taps shrink the axis itself
             n = (out - 1) * (s // factor) + k // factor
             small = self.whole._replace(**{_field(axis): n})
@@ -96,6 +99,27 @@ class Reduction:
         else:
             positions = (out - 1) * s + 1
             self._last(src, axis, positions, k, d, lambda p, taps, tap: emit(_scaled(p, axis, s), taps, tap))
+
+    def _apart(self, src: Place, step: Step, emit: Emit) -> None:
+        """Windows of many taps that share none, in lanes that are neighbours anyway: a few taps of all windows at a time.
+
+        The parts' results follow each other, all windows' first ones, then their second ones.
+        """
+        axis, out, k, s, _ = step
+        parts = -(-k // MOST_TAPS)
+        whole = self._few(axis, out * parts)
+        to, first = self.program.buffer(whole), 0
+        for part in range(parts):
+            taps = k // parts + (part < k % parts)
+            x = _scaled(_moved(src, axis, first), axis, s)
+            self.program.combine(x, _moved(to, axis, part * out), self._few(axis, out), taps, _pitch(src, axis))
+            first += taps
+        tap = out * _pitch(to, axis)
+        if parts <= MOST_TAPS:
+            emit(to, parts, tap)
+        else:
+            Reduction(self.program, whole)._last(to, axis, out, parts, out, emit)
+        self.program.release(to, whole)
 
     def _few(self, axis: str, n: int) -> Extent:
         return self.whole._replace(**{_field(axis): n})
@@ -153,7 +177,7 @@ def _field(axis: str) -> str:
     return "rows" if axis == "row" else "cols"
 
 
-def _factor(k: int, s: int) -> int:
+def common_factor(k: int, s: int) -> int:
     """The largest number up to eight that divides window and stride, 1 if there is none."""
     common = gcd(k, s)
     return next((f for f in range(MOST_TAPS, 1, -1) if common % f == 0), 1)

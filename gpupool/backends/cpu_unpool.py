@@ -15,9 +15,10 @@ from gpupool.kernels.cpu.unpool import Cells, unpool, unpool_back
 from gpupool.kernels.cpu.unpool_lines import check_pass, lay_pass, take_pass
 from gpupool.unpooling import windows_of
 
+from .cpu_bands import Bands
 from .cpu_find import MOST_TABLE
 from .cpu_frame import Form, Runners, launch
-from .cpu_gradients import bands_of, checking
+from .cpu_gradients import checking
 
 MOST_ROWS, MOST_COLUMNS = 8, 8  # of a cell that passes are made for
 INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
@@ -56,9 +57,10 @@ def unpool_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runners:
         look, lay = jit.c_function(check_pass(q.rows)), jit.c_function(lay_pass(x_type, q.kw, q.sw))
         q = q._replace(look=look, lay=lay)
     numbers, code = np.array([*packed[:FRAME], *q], np.int64), jit.compiled(unpool, 8, (x_type,))
+    bands_of = Bands(f, packed)
 
     def run(arrays: list[np.ndarray], where: np.ndarray, out: np.ndarray, wrong: np.ndarray) -> None:
-        bands = bands_of(f)
+        bands = bands_of()
         addresses = tuple(a.ctypes.data for a in (arrays[0], where, out, numbers))
         launch(code, (*addresses, bands, wrong.ctypes.data), (x_type,), f.outer * bands, math.prod(form.x))
 

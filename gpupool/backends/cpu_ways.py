@@ -11,20 +11,21 @@ from gpupool.kernels.reducers import dear, unordered
 from gpupool.kernels.window import Geometry, extent
 
 from .cpu_loops import WIDE_CHANNELS
-from .cpu_reduction import MOST_TAPS, TAPS
+from .cpu_reduction import MOST_TAPS, TAPS, common_factor
 
 BORDER_COLUMNS = 4  # up to so many outputs at borders are made one by one, straight from the input
 FEWEST_LANES = 64  # in a row of windows that roll: with 33, hot 3x3 means take 1.4 times as long as in two passes
 
 
 def is_down_first(g: Geometry, types: Types) -> bool:
-    """Whether windows are reduced down before they are across: small ones that share no columns, all inside the input,
-    of elements that may come in any order."""
+    """Whether windows are reduced down before they are across: small ones that share no columns, and any that share no
+    elements, all inside the input, of elements that may come in any order."""
     axes = (g.h, g.w)
     inside = all(a.before == 0 and (a.out - 1) * a.s + extent(a.k, a.d) <= a.n for a in axes)
-    small = all(1 < a.k <= TAPS for a in axes) and extent(g.w.k, g.w.d) <= g.w.s and g.d.k == 1
+    small = all(1 < a.k <= TAPS for a in axes) and extent(g.w.k, g.w.d) <= g.w.s
+    small = small or all(1 < a.k <= a.s and a.d == 1 for a in axes)
     cheap = not dear(types.red) or g.h.k <= g.h.s
-    return inside and small and cheap and is_unordered(types)
+    return inside and small and g.d.k == 1 and cheap and is_unordered(types)
 
 
 def is_unordered(types: Types) -> bool:
@@ -69,10 +70,20 @@ def is_dense(g: Geometry) -> bool:
     return g.w.xs == chans and (chans == 1 or g.inner.xs == 1)
 
 
+def is_tiled(g: Geometry) -> bool:
+    """Whether many taps of a row's windows, all inside it, can be combined a few at a time straight from the input."""
+    w = g.w
+    inside = w.before == 0 and (w.out - 1) * w.s + w.k <= w.n
+    apart = common_factor(w.k, w.s) > 1 or (w.k <= w.s and g.inner.n >= WIDE_CHANNELS)
+    return w.k > MOST_TAPS and inside and w.d == 1 and apart
+
+
 def is_direct(g: Geometry, types: Types) -> bool:
     """Whether rows are reduced straight from the input: not if elements would be decoded, or at a high price seeded,
     often, or borders are wide."""
     w = g.w
+    if is_tiled(g):
+        return not dear(types.red)
     if w.k > TAPS and not (w.k <= MOST_TAPS and w.s > 1 == w.d and (w.k == w.s or gcd(w.k, w.s) == 1)):
         return False
     if (dear(types.red) or not isinstance(types.x_codec, Plain)) and w.k > w.s:

@@ -4,12 +4,14 @@ The positions of a plane are combined in a fixed tree: blocks of up to 512, each
 as rows of 32, up to four rows to a chain; a chain into eight, then one; the results of the chains in the same way. Up
 to 512 positions are eights of lanes throughout. Where a plane has no gaps in memory, one loop does all of a chain
 (`folding`). Else every level is a vector pass over many blocks, planes and channels at once. Planes of more than 512
-blocks are cut there, so that one plane can occupy all threads; a second stage combines the parts.
+blocks are cut there, so that one plane can occupy all threads; a second stage combines the parts. So it does with the
+results of the chains where few planes of many channels are smaller than that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
@@ -35,6 +37,9 @@ GROUP_ELEMENTS = 8192  # small planes are taken together
 LARGE_GROUP = 1 << 18  # and those that `folding` reads, of which each unit begins anew: 15.2 instead of 14.0 GB/s
 UNITS = 32  # that these are cut into at least
 TILE_CHANNELS = 1024
+# Where there are fewer units than these, of planes and channels that take a thread at least 20 us, each is cut. Means of
+# 1x128x128x512 take two threads 1.25 ms instead of 2.4, and one as long as before.
+FEW_UNITS, LARGE_PLANE, FEWEST_CHANNELS = 8, 1 << 18, 16
 
 
 class Lines(NamedTuple):
@@ -103,7 +108,7 @@ def reduce_positions(program: Program, source: Positions, first: int, n: int, em
         return
     block = block_size(n)
     blocks, tail = divmod(n, block)
-    chains = -(-blocks * ROWS // CHAIN)
+    chains = chains_of(blocks)
     results = Extent(source.planes, 1, chains + (tail > 0), source.chans)
     to = program.buffer(results)
     if source.x.base == "x" and folds(source.axes, source.x.item, source.chans, program.types):
@@ -123,6 +128,11 @@ def reduce_positions(program: Program, source: Positions, first: int, n: int, em
 def block_size(n: int) -> int:
     """Positions of a block: as many as make few blocks and leave little over, in LANES lanes."""
     return n // (LANES * -(-n // BLOCK)) * LANES
+
+
+def chains_of(blocks: int) -> int:
+    """How many chains so many blocks make."""
+    return -(-blocks * ROWS // CHAIN)
 
 
 def fold_chains(program: Program, source: Positions, first: int, blocks: int, block: int, to: Place) -> None:
@@ -220,14 +230,17 @@ class Whole:
         self.g, self.types, self.divisor = g, types, divisor
         self.zeros = picks(types.red) and types.acc.kind == "f"
 
+    def begin(self, planes: int, chans: int) -> tuple[Program, Positions, Place]:
+        """A program, this many planes and channels of x, and the place of their results."""
+        g, xi, yi = self.g, self.types.x.itemsize, self.types.y.itemsize
+        x = Place("x", 0, xi, g.outer2.xs * xi, 0, 0, g.inner.xs * xi)
+        y = Place("y", 0, yi, g.outer2.ys * yi, 0, g.w.ys * yi, g.inner.ys * yi)
+        loops = nest([Loop(a.n, a.xs * xi, a.xs * xi, 0) for a in (g.d, g.h, g.w)])
+        return Program(self.types, SOON), Positions(x, tuple(loops), planes, chans), y
+
     def program(self, planes: int, first: int, n: int, chans: int) -> Program:
         """Positions first .. first + n - 1 of this many planes and channels."""
-        g, types, program = self.g, self.types, Program(self.types, SOON)
-        xi, yi = types.x.itemsize, types.y.itemsize
-        x = Place("x", 0, xi, g.outer2.xs * xi, 0, 0, g.inner.xs * xi)
-        y = Place("y", 0, yi, g.outer2.ys * yi, 0, 0, g.inner.ys * yi)
-        loops = nest([Loop(a.n, a.xs * xi, a.xs * xi, 0) for a in (g.d, g.h, g.w)])
-        source = Positions(x, tuple(loops), planes, chans)
+        program, source, y = self.begin(planes, chans)
         one = Extent(planes, 1, 1, chans)
         store = lambda src, taps, tap: program.combine(src, y, one, taps, tap, self.divisor)  # noqa: E731
         reduce_positions(program, source, first, n, store)
@@ -247,13 +260,37 @@ class Whole:
                 program.first_zeros(src, dst, chans if chans > 1 else planes, part.rows, part.cols)
 
 
-def whole_program(g: Geometry, types: Types, part: int, divisor: int) -> tuple[np.ndarray, int]:
+class Chains(Whole):
+    """Writes the programs of a first stage that leaves the results of all chains of large planes."""
+
+    def program(self, planes: int, first: int, n: int, chans: int) -> Program:
+        """The chains of positions first .. first + n - 1, and what is left of the plane as one more."""
+        program, source, y = self.begin(planes, chans)
+        block = block_size(positions(self.g))
+        blocks, tail = divmod(n, block)
+        fold_chains(program, source, first, blocks, block, y)
+        if tail:
+            last, one = y.moved(col=chains_of(blocks)), Extent(planes, 1, 1, chans)
+            into = lambda src, taps, tap: program.combine(src, last, one, taps, tap)  # noqa: E731
+            reduce_positions(program, source, first + blocks * block, tail, into)
+        if self.zeros:
+            chain = block * CHAIN // ROWS
+            cuts = [*range(0, blocks * block, chain), *[blocks * block] * (tail > 0), n]
+            for i, (lo, hi) in enumerate(pairwise(cuts)):
+                self._first_zeros(program, source, y.moved(col=i), first + lo, hi - lo)
+        return program
+
+
+def whole_program(
+    g: Geometry, types: Types, part: int, divisor: int, make: type[Whole] = Whole
+) -> tuple[np.ndarray, int]:
     """The packed programs that combine planes in parts of `part` positions, and how many units there are.
 
-    Results of several parts lie side by side, before the channels: y's steps are those of one part.
+    Results of several parts lie side by side, before the channels: y's steps are those of one result.
     """
     n, chans = positions(g), g.inner.n
-    stage = Whole(g, types, divisor)
+    stage = make(g, types, divisor)
+    results = chains_of(part // block_size(n)) if make is Chains else 1
     parts, tile = -(-n // part), min(chans, TILE_CHANNELS)
     # Parts that are a line in memory differ only in where they begin.
     line = nest([Loop(a.n, a.xs, a.xs, 0) for a in (g.d, g.h, g.w)])
@@ -280,10 +317,21 @@ def whole_program(g: Geometry, types: Types, part: int, divisor: int) -> tuple[n
     part_step = part * step * xi if len(line) == 1 else 0
     steps = (
         g.outer.xs * xi, g.outer.ys * yi, planes * g.outer2.xs * xi, planes * g.outer2.ys * yi, 0, 0,
-        part_step, g.w.ys * yi, tile * g.inner.xs * xi, tile * g.inner.ys * yi,
+        part_step, results * g.w.ys * yi, tile * g.inner.xs * xi, tile * g.inner.ys * yi,
     )  # fmt: skip
     units = Units(g.outer.n, groups, steps, np.zeros(1, np.int64), band, chan_kinds)
     return pack_units(units, programs, Program(types)), g.outer.n * groups * parts * tiles
+
+
+def chain_parts(g: Geometry) -> tuple[int, int]:
+    """Of few large planes of many channels, smaller than PART: positions of a part, and the chains of all; else 0, 0."""
+    n, units = positions(g), g.outer.n * g.outer2.n * -(-g.inner.n // TILE_CHANNELS)
+    sizes_fit = CHAIN // ROWS * BLOCK < n <= PART and g.inner.n >= FEWEST_CHANNELS and n * g.inner.n >= LARGE_PLANE
+    if not sizes_fit or units >= FEW_UNITS:
+        return 0, 0
+    blocks, tail = divmod(n, block_size(n))
+    each = max(1, chains_of(blocks) * units // FEW_UNITS) * (CHAIN // ROWS) * block_size(n)
+    return each, chains_of(blocks) + (tail > 0)
 
 
 def second_stage(g: Geometry, parts: int) -> Geometry:

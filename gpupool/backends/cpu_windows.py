@@ -31,7 +31,7 @@ from .cpu_loops import Extent, Place
 from .cpu_pieces import Piece, counts_of, evenly, pieces, runs
 from .cpu_program import Program, Units, pack_units
 from .cpu_reduction import TAPS, Emit, Reduction, Step
-from .cpu_ways import is_dense, is_direct, is_down_first, is_long, is_tall, rolls
+from .cpu_ways import is_dense, is_direct, is_down_first, is_long, is_tall, is_tiled, rolls
 
 BAND_ELEMENTS = 8192  # accumulators in a buffer, and more of them where windows are higher than 8 lines
 STRIP_BYTES = 4096  # of a buffer in which rows are reduced across: a 31x31 mean takes 3.2 ms, 4.8 with all rows at once
@@ -240,21 +240,27 @@ class Unit:
 
     def _down_first(self, x: Place, emit: Emit) -> None:
         """Down straight from the input, then across: columns are picked apart in one row for each row of outputs."""
-        g, extent = self.g, self.outputs._replace(cols=self.tile.span)
-        rows = self.program.buffer(extent)
-        self.program.combine(x.scaled(row=g.h.s), rows, extent, g.h.k, g.h.d * x.row)
-        emit(rows.scaled(col=g.w.s), g.w.k, g.w.d * rows.col)
-        self.program.release(rows, extent)
+        h, w, whole = self.g.h, self.g.w, self.outputs._replace(cols=self.tile.span)
+        rows = self.program.buffer(whole)
+        into = lambda src, taps, tap: self.program.combine(src, rows, whole, taps, tap)  # noqa: E731
+        Reduction(self.program, whole).run(x, Step("row", self.band.out, h.k, h.s, h.d), into)
+        Reduction(self.program, whole).run(rows, Step("col", self.tile.out, w.k, w.s, w.d), emit)
+        self.program.release(rows, whole)
 
     def _across(self, x: Place, row: int, count: int, emit: Emit) -> None:
         """`count` rows from x on, the band's rows `row` and on, reduced across."""
         if self.copies:
             self._across_copy(x, row, count, emit)
         else:
-            self._across_input(x, emit)
+            self._across_input(x, count, emit)
 
-    def _across_input(self, x: Place, emit: Emit) -> None:
+    def _across_input(self, x: Place, count: int, emit: Emit) -> None:
         """Straight from the input."""
+        if is_tiled(self.g):
+            w = self.g.w
+            whole = self.outputs._replace(rows=count, cols=self.tile.span)
+            Reduction(self.program, whole).run(x, Step("col", self.tile.out, w.k, w.s, 1), emit)
+            return
         for src, taps, o, n in self._columns(x):
             emit(src.scaled(col=self.g.w.s), taps, self.g.w.d * x.col, o, n)
 
@@ -324,7 +330,7 @@ def sizes(g: Geometry, types: Types) -> tuple[int, int, int]:
     cols = min(cols, w.out)
     width = cols if is_direct(g, types) and not is_down_first(g, types) else (cols - 1) * w.s + extent(w.k, w.d)
     lines = max(1, BAND_ELEMENTS * max(8, reach) // (8 * width * channels))
-    band = max(1, (lines - reach) // h.s + 1, 2 * reach // h.s)
+    band = max(1, (lines - reach) // h.s + 1, 2 * reach // h.s if reach > h.s else 0)
     if band < h.out or cols < w.out or g.d.k > 1:
         return 1, min(band, h.out), cols
     plane = ((h.out - 1) * h.s + reach) * width * channels
