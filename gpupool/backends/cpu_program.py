@@ -9,17 +9,18 @@ import numpy as np
 
 from gpupool.kernels.cpu.blockwise import Blockwise, blockwise_function
 from gpupool.kernels.cpu.folding import ROOM, Folding, folding_function
+from gpupool.kernels.cpu.listed import LANES, LONG, listed_function
 from gpupool.kernels.cpu.memory import AHEAD, LINE
 from gpupool.kernels.cpu.passes import (
     ALL,
     EACH,
+    MOST_TAPS,
     NONE,
     RECORD,
     Kind,
     Record,
     Types,
     fill_function,
-    listed_function,
     pass_function,
     stream_function,
     zero_function,
@@ -122,13 +123,19 @@ class Program:
     def reduce_listed(self, src: Place, dst: Place, extent: Extent, windows: Sequence[tuple[int, int]]) -> None:
         """dst = columns of src combined, as many as each of these half-open ranges has. No finished results."""
         starts, lengths = zip(*((start, stop - start) for start, stop in windows), strict=True)
-        flat = extent.chans == 1
-        function = self._pass(listed_function, max(lengths) if flat else 0, flat, src.chan == src.item)
+        flat, most = extent.chans == 1, max(lengths)
+        few = most if flat and most <= MOST_TAPS else 0
+        dense = not few and (src.col if flat else src.chan) == src.item
+        function = self._pass(listed_function, few, flat, dense)
+        lanes = aligned(LANES * self.types.acc.itemsize) if flat and most >= LONG else 0
+        room = self._take(lanes)
         row = src.row if 0 < src.row <= AHEAD else 0
         record = Record(
             1, 0, 0, 0, extent.rows, src.row, dst.row, 0, extent.cols, src.col // src.item, dst.col // dst.item,
-            src.chan // src.item, extent.chans, src.at, dst.at, ahead=self.ahead, asked=row,
+            src.chan // src.item, extent.chans, src.at, dst.at, room, ahead=self.ahead, asked=row,
         )  # fmt: skip
+        if lanes:
+            self._free.append((room, lanes))
         self.counts[len(self.ops)] = (*starts, *lengths)
         self.ops.append((function, record))
 

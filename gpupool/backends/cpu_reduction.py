@@ -101,7 +101,7 @@ class Reduction:
             self._last(src, axis, positions, k, d, lambda p, taps, tap: emit(_scaled(p, axis, s), taps, tap))
 
     def _apart(self, src: Place, step: Step, emit: Emit) -> None:
-        """Windows of many taps that share none, in lanes that are neighbours anyway: a few taps of all windows at a time.
+        """Windows of many taps that share none, where lanes are neighbours anyway: a few taps of all windows at a time.
 
         The parts' results follow each other, all windows' first ones, then their second ones.
         """

@@ -37,8 +37,8 @@ GROUP_ELEMENTS = 8192  # small planes are taken together
 LARGE_GROUP = 1 << 18  # and those that `folding` reads, of which each unit begins anew: 15.2 instead of 14.0 GB/s
 UNITS = 32  # that these are cut into at least
 TILE_CHANNELS = 1024
-# Where there are fewer units than these, of planes and channels that take a thread at least 20 us, each is cut. Means of
-# 1x128x128x512 take two threads 1.25 ms instead of 2.4, and one as long as before.
+# Where there are fewer units than these, of planes and channels that take a thread at least 20 us, each is cut. Means
+# of 1x128x128x512 take two threads 1.25 ms instead of 2.4, and one as long as before.
 FEW_UNITS, LARGE_PLANE, FEWEST_CHANNELS = 8, 1 << 18, 16
 
 
@@ -324,7 +324,7 @@ def whole_program(
 
 
 def chain_parts(g: Geometry) -> tuple[int, int]:
-    """Of few large planes of many channels, smaller than PART: positions of a part, and the chains of all; else 0, 0."""
+    """Of few large planes of many channels, no larger than PART: a part's positions, and all chains; else 0, 0."""
     n, units = positions(g), g.outer.n * g.outer2.n * -(-g.inner.n // TILE_CHANNELS)
     sizes_fit = CHAIN // ROWS * BLOCK < n <= PART and g.inner.n >= FEWEST_CHANNELS and n * g.inner.n >= LARGE_PLANE
     if not sizes_fit or units >= FEW_UNITS:
