@@ -102,6 +102,22 @@ def pytest_collection_modifyitems(config, items):
         config.left_out["tests that take no backend"] = len(others)
 
 
+@pytest.fixture
+def engines(monkeypatch):
+    """Calls a function once on the point engine and once on the fast engine that its geometry gets; both results."""
+    from gpupool.backends import cpu, cpu_engines
+
+    def both(function, *args, **kwargs):
+        results = []
+        for small in (10**18, 0):
+            monkeypatch.setattr(cpu_engines, "SMALL_WORK", small)
+            monkeypatch.setattr(cpu, "_calls", {})
+            results.append(function(*args, **kwargs))
+        return results
+
+    return both
+
+
 def pytest_collection_finish(session):
     """Thousands of tests and their rows live until the end: the garbage collector need not look at them again."""
     gc.collect()

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from two_engines import same, values
 
 import gpupool as gp
 
@@ -21,47 +22,6 @@ MOST_TRIALS, TRIALS = 240, 96
 def trials_of(dtype):
     """How many random calls."""
     return MOST_TRIALS if dtype == "float32" else TRIALS
-
-
-@pytest.fixture
-def engines(monkeypatch):
-    """Calls a function once on the point engine and once on the fast engine that its geometry gets; both results."""
-    from gpupool.backends import cpu, cpu_engines
-
-    def both(function, *args, **kwargs):
-        results = []
-        for small in (10**18, 0):
-            monkeypatch.setattr(cpu_engines, "SMALL_WORK", small)
-            monkeypatch.setattr(cpu, "_calls", {})
-            results.append(function(*args, **kwargs))
-        return results
-
-    return both
-
-
-def values(rng, shape, dtype):
-    """Random elements with ties, both zeros, infinities and NaN."""
-    if np.dtype(dtype).kind != "f":
-        return rng.integers(0, 256, shape).astype(dtype)
-    x = rng.integers(-3, 4, shape).astype(dtype)
-    x[rng.random(shape) < 0.2] *= -1
-    x[rng.random(shape) < 0.02] = np.nan
-    return x
-
-
-def same(a, b, exact):
-    """Whether two results agree: shape, dtype, NaN, and bits (the sign of zero too) or the accuracy rule."""
-    assert (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)
-    if a.dtype.kind != "f":
-        np.testing.assert_array_equal(a, b)
-        return
-    np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
-    real = ~np.isnan(a)
-    if exact:
-        np.testing.assert_array_equal(a[real], b[real])
-        np.testing.assert_array_equal(np.signbit(a[real]), np.signbit(b[real]))
-    else:
-        np.testing.assert_allclose(a[real], b[real], rtol=4 * np.finfo(a.dtype).eps, atol=8 * np.finfo(a.dtype).eps)
 
 
 def random_call(rng, axes):

@@ -54,6 +54,13 @@ def make_form(plan: JobPlan, strides: tuple[int, ...]) -> Form:
     return Form((*outer, *pooled, *inner), x, y)
 
 
+def upright(plan: JobPlan, form: Form) -> tuple[JobPlan, Form]:
+    """The same with an only pooled axis as H, and a W of one element: its positions are rows then, of channels."""
+    forward = plan.forward._replace(pooled=(*plan.pooled, PooledAxis(-1, 1, 1, 1, 1, 1, 0, 0)))
+    x, y = ((n[0], 1, n[3], 1, n[4]) for n in (form.x, form.y))
+    return plan._replace(forward=forward), Form(form.order, x, y)
+
+
 def dense(array: np.ndarray, order: tuple[int, ...], gone: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """The array with its axes in this order, dense and native: a view where it can be."""
     if gone:
