@@ -44,8 +44,9 @@ class Bands:
 
     def _best(self, threads: int) -> int:
         most = (min(self.rows, -(-threads * n // self.outer)) for n in range(PIECES_PER_THREAD, 0, -1))
-        work = {bands: self._work(bands, threads) for bands in most if bands > 0} | {1: 1.0 + self.beside}
-        return next(bands for bands in work if work[bands] <= NEAR * min(work.values()))
+        work = {bands: self._work(bands, threads) for bands in most if bands > 0}
+        least = min(work.values())
+        return next(b for b in work if work[b] <= NEAR * least) if NEAR * least < 1.0 + self.beside else 1
 
     def _work(self, bands: int, threads: int) -> float:
         """What the busiest thread does, of a plane's windows."""
