@@ -192,3 +192,21 @@ def test_how_many_bands():
         assert bands(100, 100, range(100), [1] * 100, True) == 1
     finally:
         gp.set_num_threads(before)
+
+
+@pytest.mark.parametrize("mode", [True, "offsets"])
+def test_positions_of_an_only_axis_as_rows(monkeypatch, mode):
+    """Maxima of long sequences of many channels, and where they lie: as rows of channels and as one row."""
+    from gpupool.backends import cpu_find
+
+    rng, went, goes = np.random.default_rng(9), [], cpu_find.is_upright
+    monkeypatch.setattr(cpu_find, "is_upright", lambda *about: went.append(goes(*about)) or went[-1])
+    for shape, dtype in (((3, 61, MANY), "float32"), ((2, 2, 50, MANY + 1), "float16"), ((1, 200, 64), "uint8")):
+        for k, s, padding in ((3, 1, 1), (3, 2, 0), (5, 2, 2), (2, 2, 0), (4, 3, ((1, 0),))):
+            x, results = values(rng, shape, dtype), []
+            for least in (0, 1 << 60):
+                cleared(monkeypatch, cpu_find, LONG_ROW=least)
+                y, where = gp.max_pool1d(x, k, s, padding, return_indices=mode, data_format="channels_last")
+                results.append((y.tobytes(), where.tobytes()))
+            assert results[0] == results[1]
+    assert any(went)

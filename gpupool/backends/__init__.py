@@ -14,8 +14,8 @@ One array in, results out:
 Several operands in (jobs: gradients, unpooling, fractional pooling):
 
 - on the CPU: `cpu_many` (arrays, calls), `cpu_frame` (arrays as kernels see them), `cpu_gradients` (which engine runs,
-  and those of sums and of what was chosen). The others: `cpu_tiles` (windows that do not overlap), `cpu_mirror` (sums at
-  stride 1), `cpu_known` (NaN omitted), `cpu_powers` (Lp norms), `cpu_offsets` and `cpu_taps` (from offsets),
+  and those of sums and of what was chosen). The others: `cpu_tiles` (windows that do not overlap), `cpu_mirror` (sums
+  at stride 1), `cpu_known` (NaN omitted), `cpu_powers` (Lp norms), `cpu_offsets` and `cpu_taps` (from offsets),
   `cpu_fractional`, `cpu_unpool`; `cpu_bands` (few planes on several threads).
 - on the GPU: `cuda_many` (arrays, calls), `cuda_jobs` (layout and launches), `cuda_gradients` (which kernels run).
   Of each kind of windows, what threads do: `cuda_strips` (overlapping), `cuda_apart` (not overlapping), `cuda_whole`
