@@ -122,17 +122,18 @@ class Program:
 
     def reduce_listed(self, src: Place, dst: Place, extent: Extent, windows: Sequence[tuple[int, int]]) -> None:
         """dst = columns of src combined, as many as each of these half-open ranges has. No finished results."""
+        reads = src.base == "x"
         starts, lengths = zip(*((start, stop - start) for start, stop in windows), strict=True)
         flat, most = extent.chans == 1, max(lengths)
         few = most if flat and most <= MOST_TAPS else 0
         dense = not few and (src.col if flat else src.chan) == src.item
-        function = self._pass(listed_function, few, flat, dense)
+        function = self._pass(listed_function, few, flat, dense, reads)
         lanes = aligned(LANES * self.types.acc.itemsize) if flat and most >= LONG else 0
         room = self._take(lanes)
         row = src.row if 0 < src.row <= AHEAD else 0
         record = Record(
             1, 0, 0, 0, extent.rows, src.row, dst.row, 0, extent.cols, src.col // src.item, dst.col // dst.item,
-            src.chan // src.item, extent.chans, src.at, dst.at, room, ahead=self.ahead, asked=row,
+            src.chan // src.item, extent.chans, src.at, dst.at, room, ahead=self.ahead, asked=row if reads else 0,
         )  # fmt: skip
         if lanes:
             self._free.append((room, lanes))

@@ -4,7 +4,8 @@ A unit is a band of output rows in one depth. Each row of the input that the ban
 pass with a table of the windows' first columns and lengths; then the rows of each window are combined as for windows
 that slide, plane by plane, and the planes. Where n planes become m, windows repeat after m / gcd(n, m) of them, and so
 do programs: 96 depths of 128 need three.
-Taps combine in row-major order.
+Taps combine in row-major order. Where any order does, rows come first, straight from the input in long loops, then
+planes, and one pass with the table is left for each row of results.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from gpupool.kernels.window import Axis, Geometry, adaptive_range
 from .cpu_loops import Extent, Place
 from .cpu_program import Program, Units, pack_units
 from .cpu_reduction import Emit
+from .cpu_ways import is_unordered
 from .cpu_windows import BAND_ELEMENTS
 
 Span = tuple[int, int]
@@ -48,15 +50,18 @@ def uneven_program(g: Geometry, types: Types) -> tuple[np.ndarray, int]:
     times = repeats(g.d)
     depths, rows = ranges(g.d)[: g.d.out // times], ranges(g.h)
     longest, deepest = (max(stop - start for start, stop in spans) for spans in (rows, depths))
-    lines = max(1, BAND_ELEMENTS // (g.w.out * g.inner.n * deepest))
-    band = max(1, (lines - longest) * g.h.out // g.h.n)
+    if is_unordered(types):
+        write, band = write_down_first, max(1, BAND_ELEMENTS // (g.w.n * g.inner.n))
+    else:
+        lines = max(1, BAND_ELEMENTS // (g.w.out * g.inner.n * deepest))
+        write, band = write_band, max(1, (lines - longest) * g.h.out // g.h.n)
     firsts = range(0, g.h.out, band)
     programs: dict[tuple[int, int, int, int], Program] = {}
     known: dict[tuple, int] = {}
     for od, planes in enumerate(depths):
         for kind, first in enumerate(firsts):
             program = Program(types, known=known)
-            write_band(program, g, planes, rows[first : first + band], (od, first))
+            write(program, g, planes, rows[first : first + band], (od, first))
             programs[1, od, kind, 0] = programs[0, od, kind, 0] = program
     xi, yi = types.x.itemsize, types.y.itemsize
     again = g.d.n // times * g.d.xs * xi, len(depths) * g.d.ys * yi  # the tiles are the repetitions
@@ -65,11 +70,36 @@ def uneven_program(g: Geometry, types: Types) -> tuple[np.ndarray, int]:
     return pack_units(units, programs, Program(types)), g.outer.n * g.outer2.n * g.d.out * len(firsts)
 
 
+def places(program: Program, g: Geometry) -> tuple[Place, Place]:
+    """The input and the results."""
+    xi, yi = program.types.x.itemsize, program.types.y.itemsize
+    x = Place("x", 0, xi, g.d.xs * xi, g.h.xs * xi, g.w.xs * xi, g.inner.xs * xi)
+    return x, Place("y", 0, yi, g.d.ys * yi, g.h.ys * yi, g.w.ys * yi, g.inner.ys * yi)
+
+
+def write_down_first(program: Program, g: Geometry, planes: Span, rows: list[Span], first: tuple[int, int]) -> None:
+    """The same as `write_band` for elements in any order."""
+    (x, y), chans, deep = places(program, g), g.inner.n, planes[1] - planes[0]
+    whole, cols = Extent(1, len(rows), g.w.n, chans), ranges(g.w)
+    line, one = whole._replace(rows=1), Extent(1, 1, g.w.out, chans)
+    down, across = program.buffer(whole), program.buffer(whole._replace(cols=g.w.out))
+    for o, (start, stop) in enumerate(rows):
+        src, taps = x.moved(planes[0], start), line._replace(rows=stop - start)
+        if deep > 1:
+            src, taps = reduce_planes(program, src, taps, deep)
+        reduce_rows(program, src, taps, partial(store, program, down.moved(row=o), line, 1, None))
+        if deep > 1:
+            program.release(src, taps)
+    program.reduce_listed(down, across, whole._replace(cols=g.w.out), cols)
+    lengths = tuple(stop - start for start, stop in cols)
+    for o, (start, stop) in enumerate(rows):
+        count, counts = ((stop - start) * deep, lengths) if g.divisor == 0 else (g.divisor, None)
+        store(program, y.moved(first[0], first[1] + o), one, count, counts, across.moved(row=o), 1, 0)
+
+
 def write_band(program: Program, g: Geometry, planes: Span, rows: list[Span], first: tuple[int, int]) -> None:
     """Writes some output rows in one depth, whose windows these are, from (depth, row) `first` on."""
-    chans, xi, yi = g.inner.n, program.types.x.itemsize, program.types.y.itemsize
-    x = Place("x", 0, xi, g.d.xs * xi, g.h.xs * xi, g.w.xs * xi, g.inner.xs * xi)
-    y = Place("y", 0, yi, g.d.ys * yi, g.h.ys * yi, g.w.ys * yi, g.inner.ys * yi)
+    (x, y), chans = places(program, g), g.inner.n
     low, top = rows[0][0], max(stop for _, stop in rows)
     deep, cols = planes[1] - planes[0], ranges(g.w)
     lines, one = Extent(deep, top - low, g.w.out, chans), Extent(1, 1, g.w.out, chans)

@@ -15,26 +15,28 @@ from ..point import combine, decode, seed
 from ..reducers import picks
 from .jit import c_function, called, fetch, fetch0, pointer, put, put0, unpacked
 from .memory import ask, full_width
-from .passes import Record, Types, further_taps
+from .passes import KEPT, PLAIN, Record, Types, further_taps
 
 INT32 = np.dtype(np.int32)
 LANES = 16  # of a long window
 LONG = 2 * LANES  # taps of a window from which on it is
 
 
-def listed_function(types: Types, taps: int, flat: bool, dense: bool) -> int:
+def listed_function(types: Types, taps: int, flat: bool, dense: bool, reads: bool) -> int:
     """The address of the pass that combines neighbouring columns, as many and from where a table says.
 
     Without channels (`flat`) its loop goes through the windows, of up to `taps` columns (0: any number), else through
     the channels. What it goes through lies side by side where `dense` says so. `Record.tap` and `Record.taps` are the
     channels' step and number; `Record.divisor` is where in the buffers there is room for a long window's lanes.
     """
+    if not reads:
+        types = types._replace(x=types.acc, x_codec=PLAIN, seeder=KEPT)
     if not flat:
-        return c_function(listed_channels(types, dense))
-    return c_function(few_columns(types, taps) if taps > 0 else many_columns(types, dense))
+        return c_function(listed_channels(types, dense, reads))
+    return c_function(few_columns(types, taps, reads) if taps > 0 else many_columns(types, dense, reads))
 
 
-def few_columns(types: Types, taps: int) -> Any:
+def few_columns(types: Types, taps: int, reads: bool) -> Any:
     """Windows of one channel, of up to `taps` columns."""
     src_type, acc_type, codec, seeder, red = types.x, types.acc, types.x_codec, types.seeder, types.red
 
@@ -44,7 +46,7 @@ def few_columns(types: Types, taps: int) -> Any:
         n, step, to = told.n, told.step, told.put
         table = pointer(record + told.counts, INT32)
         for q in range(told.middle):
-            line = x + told.src + q * told.middle_src
+            line = (x if reads else buffers) + told.src + q * told.middle_src
             ask(line + told.ahead, told.asked)
             src, dst = pointer(line, src_type), pointer(buffers + told.dst + q * told.middle_dst, acc_type)
             for j in range(n):
@@ -97,7 +99,7 @@ def first_zero(codec, seeder, src, many, step, v):
     return v
 
 
-def many_columns(types: Types, dense: bool) -> Any:
+def many_columns(types: Types, dense: bool, reads: bool) -> Any:
     """Windows of one channel, of any number of columns."""
     src_type, acc_type, codec, seeder, red = types.x, types.acc, types.x_codec, types.seeder, types.red
     long, item = LONG if picks(red) else 1 << 62, types.x.itemsize
@@ -109,7 +111,7 @@ def many_columns(types: Types, dense: bool) -> Any:
         n, step, to = told.n, 1 if dense else told.step, told.put
         table, lanes = pointer(record + told.counts, INT32), pointer(buffers + told.divisor, acc_type)
         for q in range(told.middle):
-            line = x + told.src + q * told.middle_src
+            line = (x if reads else buffers) + told.src + q * told.middle_src
             ask(line + told.ahead, told.asked)
             dst = pointer(buffers + told.dst + q * told.middle_dst, acc_type)
             for j in range(n):
@@ -130,7 +132,7 @@ def many_columns(types: Types, dense: bool) -> Any:
     return run_listed
 
 
-def listed_channels(types: Types, dense: bool) -> Any:
+def listed_channels(types: Types, dense: bool, reads: bool) -> Any:
     """Windows of many channels: up to four taps at once, and the others one after the other."""
     src_type, acc_type, codec, seeder, red = types.x, types.acc, types.x_codec, types.seeder, types.red
 
@@ -140,7 +142,7 @@ def listed_channels(types: Types, dense: bool) -> Any:
         n, step, chans, chan = told.n, told.step, told.taps, 1 if dense else told.tap
         table = pointer(record + told.counts, INT32)
         for q in range(told.middle):
-            line = x + told.src + q * told.middle_src
+            line = (x if reads else buffers) + told.src + q * told.middle_src
             ask(line + told.ahead, told.asked)
             src, dst = pointer(line, src_type), pointer(buffers + told.dst + q * told.middle_dst, acc_type)
             for j in range(n):
