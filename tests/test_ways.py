@@ -210,3 +210,31 @@ def test_positions_of_an_only_axis_as_rows(monkeypatch, mode):
                 results.append((y.tobytes(), where.tobytes()))
             assert results[0] == results[1]
     assert any(went)
+
+
+def test_short_rows_past_the_caches(monkeypatch):
+    """Rows that fill no line of the caches wait for the next one, in room of their own: what lies behind it stays."""
+    from gpupool.backends import cpu_program, cpu_windows
+
+    middle, rolled = 1 << 15, []
+
+    def take(program, size):
+        """Large buffers end, and small ones begin in the middle: what the rolled rows wait in is before the borders."""
+        if size > 1024:
+            rolled.append(size)
+            program.bytes = 2 * middle
+            return middle - size
+        program.bytes += size
+        return middle + program.bytes - size
+
+    monkeypatch.setattr(cpu_program.Program, "_take", take)
+    cleared(monkeypatch, cpu_windows, STREAMED=0)
+    x = np.random.default_rng(8).integers(0, 256, (6, 24, 110)).astype(np.int16)
+    padded = np.pad(x.astype(int), ((0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+    want = np.rint(windows.sum((3, 4)) / 9).astype(np.uint8)
+    room = np.zeros(x.size + 128, np.uint8)
+    for offset in range(64):
+        out = room[-room.ctypes.data % 64 + offset :][: x.size].reshape(x.shape)
+        np.testing.assert_array_equal(gp.avg_pool2d(x, 3, 1, 1, dtype="uint8", out=out), want)
+    assert rolled

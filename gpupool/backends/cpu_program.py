@@ -72,7 +72,7 @@ class Program:
 
     def release(self, place: Place, extent: Extent) -> None:
         """Nobody will read this buffer any more."""
-        self._free.append((place.at, aligned(extent.elements * self.types.acc.itemsize)))
+        self._free.append((place.at, aligned(extent.elements * place.item)))
 
     def combine(
         self, src: Place, dst: Place, extent: Extent, taps: int = 1, tap: int = 0, count: int = 1,
@@ -152,7 +152,8 @@ class Program:
         """
         lanes, past = extent.cols * extent.chans, 0
         strip, left, right = ends or (Place("staged", 0, 0, 0, 0, 0, 0), 0, 0)
-        pitch, stage = aligned(lanes * self.types.acc.itemsize), aligned(left + lanes * dst.item + right + LINE)
+        # A row that fills no line, and begins within one, waits whole for the next: less than two lines.
+        pitch, stage = aligned(lanes * self.types.acc.itemsize), aligned(left + lanes * dst.item + right + 2 * LINE)
         if ends:
             past = 2 if left + lanes * dst.item + right == dst.row else 1
         ring = self._take(lines[0] * pitch + stage)
