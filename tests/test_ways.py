@@ -125,6 +125,24 @@ def test_mirrored_windows(monkeypatch, op, chunk):
     assert mirrored > 20
 
 
+@pytest.mark.parametrize("op", ["avg", "lp"])
+def test_chunks_of_planes(monkeypatch, op):
+    """The same bits for any number of threads, where one thread's chunks are all planes but one."""
+    from gpupool import threads
+    from gpupool.backends import cpu_mirror, cpu_powers
+
+    rng, planes, windows = np.random.default_rng(9), 65, 39
+    for module in (cpu_mirror, cpu_powers):
+        cleared(monkeypatch, module, CHUNK=8 * windows * (planes - 1))
+    x, grad = rng.standard_normal((planes, 44)), rng.standard_normal((planes, windows))
+    given, arguments = ((10, 1), {"count_include_pad": False}) if op == "avg" else ((2.0, 10, 1), {})
+    results = set()
+    for n in (1, 2):
+        monkeypatch.setattr(threads, "_count", n)
+        results.add(getattr(gp, f"{op}_pool1d_backward")(grad, x, *given, padding=((1, 3),), **arguments).tobytes())
+    assert len(results) == 1
+
+
 @pytest.mark.parametrize("op", ["max", "avg", "lp", "adaptive_max", "adaptive_avg"])
 def test_an_only_axis_as_rows(monkeypatch, op):
     """Gradients of sequences of many channels, as rows of channels and as one row."""

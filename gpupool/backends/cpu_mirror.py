@@ -46,6 +46,16 @@ def mirrored(plan: JobPlan, dtype: np.dtype) -> Request | None:
     )  # fmt: skip
 
 
+def cut(planes: int, most: int) -> list[slice]:
+    """Planes in chunks of up to so many, and at least one, whose numbers differ by one at most.
+
+    Were a few planes left over, they might be so little work that the point engine, which adds in another order, took
+    them: for some numbers of threads, of which `most` depends.
+    """
+    n = -(-planes // max(1, most))
+    return [slice(planes * i // n, planes * (i + 1) // n) for i in range(n)]
+
+
 def common_divisor(plan: JobPlan, f: Frame, packed: np.ndarray) -> int:
     """What every window is divided by; 0 where they differ."""
     if not divides(plan) or plan.request.divisor_override:
@@ -81,12 +91,12 @@ def divided_engine(form: Form, request: Request, integers: tuple[np.ndarray, np.
 
     def run(arrays: list[np.ndarray], out: np.ndarray, _kept: Any = integers) -> None:
         g, to = arrays[0].reshape(form.y), out.reshape(form.x)
-        many = min(f.outer, max(1, CHUNK * get_num_threads() // (windows * out.itemsize)))
-        parts = np.empty((many, *form.y[1:]), out.dtype)
-        for first in range(0, f.outer, many):
-            some, planes = g[first : first + many], min(many, f.outer - first)
-            addresses = some.ctypes.data, parts.ctypes.data, packed.ctypes.data, numbers.ctypes.data
+        chunks = cut(f.outer, CHUNK * get_num_threads() // (windows * out.itemsize))
+        parts = np.empty((-(-f.outer // len(chunks)), *form.y[1:]), out.dtype)
+        for some in chunks:
+            planes = some.stop - some.start
+            addresses = g[some].ctypes.data, parts.ctypes.data, packed.ctypes.data, numbers.ctypes.data
             launch(code, addresses, (), planes * f.od * f.oh, planes * windows)
-            run_pooling(parts[:planes], request, to[first : first + planes])
+            run_pooling(parts[:planes], request, to[some])
 
     return run

@@ -26,7 +26,7 @@ from .cpu import payload
 from .cpu import run as run_pooling
 from .cpu_frame import Form, Runner, launch
 from .cpu_gradients import make_across
-from .cpu_mirror import mirrored
+from .cpu_mirror import cut, mirrored
 from .cpu_tiles import Tiled, brief_in_tiles, past_caches, powers_in_tiles, tile_axes
 
 BRIEF_TAPS = 8  # of a window whose powers one pass can hold
@@ -137,10 +137,9 @@ def parts_engine(plan: JobPlan, form: Form, packed: np.ndarray, acc: np.dtype) -
 
     def run(arrays: list[np.ndarray], out: np.ndarray) -> None:
         g, x, to = arrays[0].reshape(form.y), arrays[1].reshape(form.x), out.reshape(form.x)
-        many = min(outer, max(1, CHUNK * get_num_threads() // (8 * windows)))
-        parts = np.empty((many, *form.y[1:]), acc) if divide else g
-        for first in range(0, outer, many):
-            some = slice(first, first + many)
+        chunks = cut(outer, CHUNK * get_num_threads() // (8 * windows))
+        parts = np.empty((-(-outer // len(chunks)), *form.y[1:]), acc) if divide else g
+        for some in chunks:
             if divide and not divide(g[some], x[some], parts):
                 wider()(arrays, out)
                 return
