@@ -1,5 +1,6 @@
 """Max, average and global pooling on NumPy, CuPy, Numba, PyTorch and JAX arrays: one meaning on all."""
 
+from . import _checkout as _checkout
 from . import onnx as onnx
 from .functional import (
     adaptive_avg_pool1d,

@@ -1,8 +1,10 @@
 """Shapes: `output_shape` against windows laid down one by one, and against tables worked out by PyTorch's rule."""
 
+import shutil
 import subprocess
 import sys
 from itertools import product
+from pathlib import Path
 
 import pytest
 import reference
@@ -152,3 +154,13 @@ def test_checks_take_no_longer_for_larger_numbers(taps, dilation, stride):
         check=True,
     )
     assert done.stdout.strip() == "(1,)"
+
+
+def test_a_checkout_finds_its_kernels(tmp_path):
+    """Python that is started in a clone takes the clone's kernels, whatever is installed."""
+    root = Path(gp.__file__).resolve().parent.parent
+    for folder in ("gpupool", "kernels"):
+        shutil.copytree(root / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    code = "import gpupool.kernels.window as window; print(window.__file__)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert found.stdout.strip() == str(tmp_path / "kernels" / "window.py"), found.stderr

@@ -30,7 +30,7 @@ LAYERS = [
         "gpupool.failure",
     },
     {"gpupool"},
-    {"gpupool.onnx"},
+    {"gpupool.onnx", "gpupool._checkout"},
     {"gpupool.functional"},
     {"gpupool.dispatch"},
     {"gpupool.backends"},
