@@ -21,17 +21,7 @@ from gpupool.plan import Plan, choose
 
 from .cpu_find import MOST_TABLE, find_program, is_sought
 from .cpu_uneven import has_program, uneven_program
-from .cpu_whole import (
-    PART,
-    Chains,
-    accumulators,
-    chain_parts,
-    first_stage,
-    is_whole,
-    positions,
-    second_stage,
-    whole_program,
-)
+from .cpu_whole import accumulators, first_parts, first_stage, is_whole, second_stage, whole_program
 from .cpu_windows import windows_program
 
 # Taps in all outputs up to which the point engine runs: it needs no program and compiles in a fifth of the time. At 512
@@ -135,18 +125,13 @@ def are_planes(plan: Plan) -> bool:
 
 def whole(g: Geometry, types: Types) -> Choice:
     """Global pooling, in two stages where planes are large."""
-    n = positions(g)
     divisor = g.divisor or prod(tap_count(0, a.count_from, a.count_to, a.k, a.d) for a in (g.d, g.h, g.w))
-    each, parts = chain_parts(g)
-    if n <= PART and not parts:
-        packed, units = whole_program(g, types, n, divisor)
+    each, parts, make = first_parts(g)
+    if parts == 1:
+        packed, units = whole_program(g, types, each, divisor)
         return Choice((Stage(run_units, packed, (), units),))
     one, two = accumulators(types)
-    if parts:
-        packed, units = whole_program(first_stage(g, parts), one, each, 1, Chains)
-    else:
-        parts = -(-n // PART)
-        packed, units = whole_program(first_stage(g, parts), one, PART, 1)
+    packed, units = whole_program(first_stage(g, parts), one, each, 1, make)
     packed2, units2 = whole_program(second_stage(g, parts), two, parts, divisor)
     stages = (Stage(run_units, packed, (), units), Stage(run_units, packed2, (), units2))
     return Choice(stages, g.outer.n * g.outer2.n * parts * g.inner.n, types.acc)

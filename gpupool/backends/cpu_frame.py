@@ -18,6 +18,7 @@ from gpupool.threads import run_pieces
 
 from .cpu import SERIAL_ELEMENTS
 
+NO_WINDOW = PooledAxis(0, 1, 1, 1, 1, 1, 0, 0)  # of an axis that is not there
 Runner = Callable[[list[np.ndarray], np.ndarray], None]
 
 
@@ -56,7 +57,7 @@ def make_form(plan: JobPlan, strides: tuple[int, ...]) -> Form:
 
 def upright(plan: JobPlan, form: Form) -> tuple[JobPlan, Form]:
     """The same with an only pooled axis as H, and a W of one element: its positions are rows then, of channels."""
-    forward = plan.forward._replace(pooled=(*plan.pooled, PooledAxis(-1, 1, 1, 1, 1, 1, 0, 0)))
+    forward = plan.forward._replace(pooled=(*plan.pooled, NO_WINDOW))
     x, y = ((n[0], 1, n[3], 1, n[4]) for n in (form.x, form.y))
     return plan._replace(forward=forward), Form(form.order, x, y)
 
@@ -98,6 +99,11 @@ def make_frame(form: Form, plan: JobPlan) -> np.ndarray:
     divisor = request.divisor_override or 0
     packed[:FRAME] = (form.x[0], form.x[4], *form.x[1:4], *form.y[1:4], *steps, divisor, *tables)
     return packed
+
+
+def three_pooled(plan: JobPlan) -> list[PooledAxis]:
+    """The pooled axes as [D, H, W]."""
+    return [NO_WINDOW] * (3 - len(plan.pooled)) + list(plan.pooled)
 
 
 def three_axes(plan: JobPlan) -> tuple[Axis, Axis, Axis]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from gpupool.axes import PooledAxis
 from gpupool.gradients import divides
 from gpupool.jobs import JobPlan
 from gpupool.kernels.cpu import jit
@@ -23,10 +22,9 @@ from gpupool.request import Request
 from gpupool.threads import get_num_threads
 
 from .cpu import run as run_pooling
-from .cpu_frame import Form, Runner, launch
+from .cpu_frame import Form, Runner, launch, three_pooled
 
 CHUNK = 1 << 21  # bytes of divided gradients for each thread at a time: see `cpu_powers.CHUNK`
-NO_WINDOW = PooledAxis(0, 1, 1, 1, 1, 1, 0, 0)
 
 
 def mirrored(plan: JobPlan, dtype: np.dtype) -> Request | None:
@@ -34,7 +32,7 @@ def mirrored(plan: JobPlan, dtype: np.dtype) -> Request | None:
 
     3x3 s1 of 4x64x112x112 takes 2.3 ms so instead of 3.3, 9x9 s1 of 16x256x20x20 2.1 instead of 9.9, one thread.
     """
-    axes = [NO_WINDOW] * (3 - len(plan.pooled)) + list(plan.pooled)
+    axes = three_pooled(plan)
     slides = isinstance(plan.forward.rule, Sliding) and 0 not in (*plan.forward.shape, *plan.forward.out_shape)
     apart = any((a.s > 1 or a.d > 1 or a.out == 1) if a.k > 1 else a.n != a.out for a in axes)
     padding = tuple((a.k - 1 - a.before, a.k - 1 - a.after) for a in axes)

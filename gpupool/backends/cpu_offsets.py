@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from gpupool.axes import PooledAxis
 from gpupool.gradients import TAKEN, accumulator
 from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import input_codec
@@ -19,7 +18,7 @@ from gpupool.kernels.cpu.offsets import give_taken, widener
 
 from .cpu import payload
 from .cpu_bands import Bands
-from .cpu_frame import Form, Runner, launch, tap_distances
+from .cpu_frame import Form, Runner, launch, tap_distances, three_pooled
 from .cpu_gradients import make_totals
 from .cpu_taps import checker
 from .cpu_tiles import taken_in_tiles, tile_axes
@@ -30,7 +29,7 @@ def give_engine(plan: JobPlan, form: Form, packed: np.ndarray) -> Runner:
     f = Frame(*packed[:FRAME].tolist())
     g_type, taken = payload(plan.dtypes[0]), plan.dtypes[2]
     acc = accumulator(plan.dtypes[0], plan.out_dtype)
-    axes = [PooledAxis(0, 1, 1, 1, 1, 1, 0, 0)] * (3 - len(plan.pooled)) + list(plan.pooled)
+    axes = three_pooled(plan)
     distances = tap_distances(axes, f)
     codec = input_codec(plan.dtypes[0])
     numbers = np.array([

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gpupool.axes import PooledAxis
 from gpupool.gradients import accumulator, exponent_of
 from gpupool.jobs import JobPlan
 from gpupool.kernels.codecs import input_codec
@@ -24,7 +23,7 @@ from gpupool.threads import get_num_threads
 
 from .cpu import payload
 from .cpu import run as run_pooling
-from .cpu_frame import Form, Runner, launch
+from .cpu_frame import Form, Runner, launch, three_pooled
 from .cpu_gradients import make_across
 from .cpu_mirror import cut, mirrored
 from .cpu_tiles import Tiled, brief_in_tiles, past_caches, powers_in_tiles, tile_axes
@@ -69,7 +68,7 @@ def is_brief(plan: JobPlan) -> bool:
 
 def norms_request(plan: JobPlan, dtype: np.dtype) -> Request:
     """The pooling that gives norms of arrays (outer, D, H, W, inner)."""
-    axes = [PooledAxis(0, 1, 1, 1, 1, 1, 0, 0)] * (3 - len(plan.pooled)) + list(plan.pooled)
+    axes = three_pooled(plan)
     return plan.request._replace(
         dtype=dtype.name, keepdims=True, spatial=None, axes=(1, 2, 3), window=tuple(a.k for a in axes),
         # The plan forgets an only window's stride: any will do that leaves no room for another window.

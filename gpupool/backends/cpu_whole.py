@@ -323,15 +323,17 @@ def whole_program(
     return pack_units(units, programs, Program(types)), g.outer.n * groups * parts * tiles
 
 
-def chain_parts(g: Geometry) -> tuple[int, int]:
-    """Of few large planes of many channels, no larger than PART: a part's positions, and all chains; else 0, 0."""
+def first_parts(g: Geometry) -> tuple[int, int, type[Whole]]:
+    """A part's positions, how many results all parts leave, and what writes them: the chains' of few large planes of
+    many channels, no larger than PART."""
     n, units = positions(g), g.outer.n * g.outer2.n * -(-g.inner.n // TILE_CHANNELS)
     sizes_fit = CHAIN // ROWS * BLOCK < n <= PART and g.inner.n >= FEWEST_CHANNELS and n * g.inner.n >= LARGE_PLANE
     if not sizes_fit or units >= FEW_UNITS:
-        return 0, 0
+        part = min(n, PART)
+        return part, -(-n // part), Whole
     blocks, tail = divmod(n, block_size(n))
     each = max(1, chains_of(blocks) * units // FEW_UNITS) * (CHAIN // ROWS) * block_size(n)
-    return each, chains_of(blocks) + (tail > 0)
+    return each, chains_of(blocks) + (tail > 0), Chains
 
 
 def second_stage(g: Geometry, parts: int) -> Geometry:

@@ -36,6 +36,14 @@ def listed_function(types: Types, taps: int, flat: bool, dense: bool, reads: boo
     return c_function(few_columns(types, taps, reads) if taps > 0 else many_columns(types, dense, reads))
 
 
+@called
+def line_of(told, base, q):
+    """The address of the q-th line; what comes a little further on is asked for."""
+    line = base + told.src + q * told.middle_src
+    ask(line + told.ahead, told.asked)
+    return line
+
+
 def few_columns(types: Types, taps: int, reads: bool) -> Any:
     """Windows of one channel, of up to `taps` columns."""
     src_type, acc_type, codec, seeder, red = types.x, types.acc, types.x_codec, types.seeder, types.red
@@ -46,8 +54,7 @@ def few_columns(types: Types, taps: int, reads: bool) -> Any:
         n, step, to = told.n, told.step, told.put
         table = pointer(record + told.counts, INT32)
         for q in range(told.middle):
-            line = (x if reads else buffers) + told.src + q * told.middle_src
-            ask(line + told.ahead, told.asked)
+            line = line_of(told, x if reads else buffers, q)
             src, dst = pointer(line, src_type), pointer(buffers + told.dst + q * told.middle_dst, acc_type)
             for j in range(n):
                 at, many = fetch(table, j) * step, fetch(table, n + j)
@@ -111,8 +118,7 @@ def many_columns(types: Types, dense: bool, reads: bool) -> Any:
         n, step, to = told.n, 1 if dense else told.step, told.put
         table, lanes = pointer(record + told.counts, INT32), pointer(buffers + told.divisor, acc_type)
         for q in range(told.middle):
-            line = (x if reads else buffers) + told.src + q * told.middle_src
-            ask(line + told.ahead, told.asked)
+            line = line_of(told, x if reads else buffers, q)
             dst = pointer(buffers + told.dst + q * told.middle_dst, acc_type)
             for j in range(n):
                 src, many = pointer(line + fetch(table, j) * step * item, src_type), fetch(table, n + j)
@@ -142,8 +148,7 @@ def listed_channels(types: Types, dense: bool, reads: bool) -> Any:
         n, step, chans, chan = told.n, told.step, told.taps, 1 if dense else told.tap
         table = pointer(record + told.counts, INT32)
         for q in range(told.middle):
-            line = (x if reads else buffers) + told.src + q * told.middle_src
-            ask(line + told.ahead, told.asked)
+            line = line_of(told, x if reads else buffers, q)
             src, dst = pointer(line, src_type), pointer(buffers + told.dst + q * told.middle_dst, acc_type)
             for j in range(n):
                 at, many, to = fetch(table, j) * step, fetch(table, n + j), j * told.put
