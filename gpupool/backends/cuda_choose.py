@@ -323,7 +323,8 @@ def _plane(
     if group.channels:
         constants += (("CHANNELS", channels), ("LOADED", 8 * channels), ("FLAT", g.d.n * g.h.n == 1))
     else:
-        constants += (("WIDE", group.wide), ("EIGHT", group.eight))
+        constants += (("WIDE", group.wide), ("EIGHT", group.eight), ("ROUNDS", group.rounds))
+        constants += (("HALF", 1 << ((group.slots - 1).bit_length() - 1)),)
     label += f"_by{group.vector}" if group.vector > 1 and not group.wide else ""
     kernel = dataclasses.replace(_kernel(op, engine, *bits, constants, label), threads=threads)
     return Launch(kernel, -(-units // group.units), threads, g, walk, units, 0, 0)

@@ -152,7 +152,8 @@ def fit_where(stage: Stage, grid: Grid, places: tuple[Place, ...], *, parts: int
     slots, units = group_of(8 * parts if joins else size, vector, lanes)
     constants = (
         *stage.constants, ("ACC1", np.int32 if grid.bits == 32 else np.int64), ("UNITS", units), ("SLOTS", slots),
-        ("VECTOR", vector), ("WIDE", vector > 1), ("BLOCK", units * slots), ("LANES_WHERE", lanes > 0),
+        ("HALF", slots // 2), ("VECTOR", vector), ("WIDE", vector > 1), ("BLOCK", units * slots),
+        ("LANES_WHERE", lanes > 0),
     )  # fmt: skip
     walk = Walk(cut(g.inner.n), cut(1, parts) if joins else cut(parts, size), cut(1), cut(1), cut(g.outer2.n))
     label = f"{slots}x{units}" + ("_last" if lanes else f"_v{vector}")

@@ -21,6 +21,8 @@ from .walk import place
 
 # Bound for each kernel:
 UNITS = SLOTS = VECTOR = BLOCK = BLOCK1 = 1
+HALF = 1  # the largest power of two below SLOTS
+ROUNDS = 0  # loads of each thread where all have as many, and few
 WIDE = False
 EIGHT = False  # whether a plane is long enough for eight loads of a thread at once
 ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
@@ -57,10 +59,23 @@ def four(x, at_x, g, t, far):
     return combine(RED, combine(RED, a, b), combine(RED, c, d))
 
 
+def at_once(x, at_x, g, t, far):
+    """ROUNDS vectors, or groups of elements: their loads wait for nothing."""
+    e0, e1 = cuda.local.array(ROUNDS, ACC0), cuda.local.array(ROUNDS, ACC1)
+    for j in range(ROUNDS):
+        keep(e0, e1, j, elements(x, at_x, g, t + j * far))
+    acc = kept(e0, e1, 0)
+    for j in range(1, ROUNDS):
+        acc = combine(RED, acc, kept(e0, e1, j))
+    return acc
+
+
 def reduced(x, at_x, g, t, end):
     """Elements t, t + SLOTS, ... before `end` (or vectors of them), of which there is one at least."""
-    acc = elements(x, at_x, g, t)
     far = index(SLOTS * VECTOR)
+    if ROUNDS > 0:
+        return at_once(x, at_x, g, t, far)
+    acc = elements(x, at_x, g, t)
     t = t + far
     while EIGHT and t + 7 * far < end:  # eight loads on their way at once
         acc = combine(RED, combine(RED, acc, four(x, at_x, g, t, far)), four(x, at_x, g, t + 4 * far, far))
@@ -89,10 +104,10 @@ def got(s0, s1, i):
 
 def tree(s0, s1, inside, at, slot, busy):
     """Combine the accumulators of the first `busy` slots into slot 0's."""
-    half = SLOTS // 2
+    half = index(HALF)
     while half > 0:
         cuda.syncthreads()
-        if inside and slot < half and slot + half < busy:
+        if inside and slot < half and slot + half < busy and slot + half < SLOTS:
             put(s0, s1, at, combine(RED, got(s0, s1, at), got(s0, s1, at + half)))
         half = half // 2
     cuda.syncthreads()
