@@ -8,8 +8,8 @@ One array in, results out:
   finds positions).
 - on the GPU: `cuda` (arrays, calls, streams), `cuda_arrays` and `cuda_dlpack` (the libraries' arrays), `cuda_launch`
   (the driver, or the simulator), `cuda_choose` (which kernel runs). Of each kernel, what its threads do: `cuda_tiles`,
-  `cuda_last`, `cuda_pixels` and `cuda_shared` (small windows), `cuda_large`, `cuda_groups` and `cuda_planes` (whole
-  planes).
+  `cuda_last`, `cuda_pixels` and `cuda_shared` (small windows), `cuda_large` and `cuda_large_time` (large ones),
+  `cuda_groups` and `cuda_planes` (whole planes).
 
 Several operands in (jobs: gradients, unpooling, fractional pooling):
 

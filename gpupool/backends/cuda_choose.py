@@ -261,8 +261,8 @@ def _large(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launc
     g, tiling, constants, label = choice
     walk, blocks = cuda_large.walk_of(g, tiling), cuda_large.tiles(tiling, g)
     kernel = _kernel(op, cuda_large.large, 32, offset_bits, constants + walk_flags(walk), label)
-    kernel = dataclasses.replace(kernel, threads=cuda_large.BLOCK)
-    return Launch(kernel, blocks, cuda_large.BLOCK, g, walk, blocks, 0, 0)
+    kernel = dataclasses.replace(kernel, threads=tiling.block)
+    return Launch(kernel, blocks, tiling.block, g, walk, blocks, 0, 0)
 
 
 # -- whole planes ------------------------------------------------------------------------------------------------------

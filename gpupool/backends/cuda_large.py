@@ -2,114 +2,89 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpupool.backends.cuda_groups import WARP
+from gpupool.backends.cuda_large_time import (
+    Runs,
+    Tiling,
+    at_once,
+    cells,
+    cycles,
+    groups,
+    inside,
+    needed,
+    pitch,
+    run_work,
+    shared_bytes,
+    thread_work,
+    tiles,
+    whole,
+    width,
+)
 from gpupool.backends.cuda_tiles import decoded, rearranged, regroups, steps, widest
 from gpupool.kernels.cuda.large import large
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.cuda.operators import accumulator
 from gpupool.kernels.cuda.walk import Walk, cut
-from gpupool.kernels.reducers import neutral
-from gpupool.kernels.window import Axis, Geometry, extent
+from gpupool.kernels.reducers import dear, neutral
+from gpupool.kernels.window import Axis, Geometry
 
-BLOCK = 8 if SIMULATED else 128
-SIDES = (1, 2, 4, 8) if SIMULATED else (1, 2, 4, 8, 16, 32, 64, 128)  # outputs of a tile along an axis
-CHUNKS = (2, 4) if SIMULATED else (4, 8, 16, 32)  # input rows loaded at a time: divisors of BLOCK
-# A block gets 48 KiB of shared memory without asking, a multiprocessor of an H200 has 228: more blocks fit with less.
-SHARED_BYTES = (6144, 12288, 24576, 49152)
-BLOCKS = 1 if SIMULATED else 512  # fewer blocks than this leave multiprocessors idle
+THREADS = (8,) if SIMULATED else (64, 128, 256)  # of a block
+SIDES = (1, 2, 4, 8) if SIMULATED else (8, 16, 24, 32, 48, 64, 96, 128)  # outputs of a tile along an axis, about
+CHUNK = 4 if SIMULATED else 64  # input rows loaded at a time, at most
+RUNS = (1, 2, 4, 8) if SIMULATED else (1, 2, 4, 5, 8, 10, 16)  # windows that a thread computes one after another
+LONGEST = 16  # taps that the last window of a run begins after the first, at most
+MOST_SHARED = 48 << 10  # bytes that a block gets without asking
+REFINED = 8  # tiles that are looked at more closely
 SECTOR = 32  # bytes: what a channels-last tile takes of each pixel at least
 
-# Instructions at sm_90, counted in the machine code of float32 maxima: of a vector's load and of each element in it, of
-# running results in both directions for an element, of joining two of them, of a tap that is combined by itself, and
-# of an output's store; of the way to a block's first load, and of each chunk's, for each thread. An accumulator in two
-# parts takes about twice the arithmetic. The point kernel: of an output, of each row of its window, of each tap.
-LOAD, ELEMENT, RUN, JOIN, TAP, STORE, BLOCK_START, CHUNK_START = 32, 2, 17, 23, 9, 20, 300, 100
+# Instructions of the point kernel at sm_90: of an output, of each row of its window, of each tap. A tile's threads wait
+# for each other at barriers: it takes about twice as long for as many.
 POINT, POINT_ROW, POINT_TAP = 130, 30, 13
+LEAST_THREADS = 1 << 16  # fewer leave multiprocessors idle
+WAITING = 2
 
 
-class Tiling(NamedTuple):
-    """A tile of th x tw outputs of `lanes` channels, and what it takes."""
+class Job(NamedTuple):
+    """What tilings are looked for: the geometry, the parts of an accumulator, bytes of a loaded tap and of one."""
 
-    th: int
-    tw: int
+    g: Geometry
+    parts: int
+    sizes: tuple[int, int]
     lanes: int
-    chunk: int
-    vector: int
-    cells: int  # accumulators in shared memory
-    slide_h: bool
-    slide_w: bool
+    most: int  # elements of one load
+    longest: int  # windows of a run: more than one if taps may be combined in any grouping
 
 
-def slides(a: Axis, regroup: bool) -> bool:
-    """Whether running results, which regroup the taps, cost less along an axis than combining each window's own."""
-    return regroup and TAP * a.k > RUN * a.s
+def runs(a: Axis, job: Job) -> list[Runs]:
+    """The two best runs that an axis can have: all of their windows share a tap. More than one window regroups taps."""
+    common = math.gcd(a.s, a.d)
+    apart, shift = a.d // common, a.s // common
+
+    def cost(r: int) -> float:
+        return whole(a.out, r * apart) / r * run_work(Runs(r, apart, shift), a.k, job.parts)
+
+    fitting = [r for r in RUNS if r <= job.longest and (r - 1) * shift < min(a.k, LONGEST + 1)]
+    return [Runs(r, apart, shift) if r > 1 else Runs(1, 1, 1) for r in sorted(fitting, key=cost)[:2]]
 
 
-def needed(outputs: int, a: Axis, slide: bool) -> int:
-    """Positions that so many windows need, as in the kernel."""
-    return (outputs - 1) * a.s + (extent(a.k + 1, a.d) if slide else extent(a.k, a.d))
+def longest_run(op: Any, types: tuple[Any, ...]) -> int:
+    """Windows of a run at most. What takes many instructions to combine is not written out as often.
 
-
-def pitch(t: Tiling, w: Axis, lead: int) -> int:
-    """Cells of a loaded row, as in the kernel."""
-    n = (needed(t.tw, w, t.slide_w) + lead) * t.lanes
-    return -(-n // t.vector) * t.vector // 2 * 2 + 1
-
-
-def cells(t: Tiling, g: Geometry, lead: int) -> int:
-    """Cells of shared memory: loaded rows with their running results, then the tile's columns; as in the kernel."""
-    columns = needed(t.th, g.h, t.slide_h) * t.tw * t.lanes
-    loaded = pitch(t, g.w, lead) * t.chunk * (2 if t.slide_w else 1)
-    planes = t.th * t.tw * t.lanes if g.d.k > 1 else 0
-    return max(loaded, columns if t.slide_h else 0) + columns + planes
-
-
-def whole(n: int, unit: int) -> int:
-    """n rounded up to a multiple."""
-    return -(-n // unit) * unit
-
-
-def running(cells: int, segments: int, a: Axis) -> int:
-    """Instructions for running results, where threads without a segment wait for the others."""
-    return max(cells, whole(segments, BLOCK // 2) * min(a.k, cells)) * RUN
-
-
-def work(t: Tiling, g: Geometry, lead: int, parts: int) -> int:
-    """Instructions of a tile: what all its threads execute together."""
-    rows, width, row = needed(t.th, g.h, t.slide_h), t.tw * t.lanes, pitch(t, g.w, lead)
-    load = t.chunk * (row // t.vector) * (LOAD + ELEMENT * t.vector) + CHUNK_START * BLOCK
-    if t.slide_w:
-        segments = -(-row // (g.w.k * g.w.d * t.lanes)) * g.w.d * t.lanes
-        across = running(t.chunk * row, t.chunk * segments, g.w) + t.chunk * width * JOIN
-    else:
-        across = t.chunk * width * (JOIN + TAP * g.w.k)
-    if t.slide_h:
-        segments = -(-rows // (g.h.k * g.h.d)) * g.h.d * width
-        down = running(rows * width, segments, g.h) + t.th * width * JOIN
-    else:
-        down = t.th * width * (JOIN + TAP * g.h.k)
-    plane = -(-rows // t.chunk) * (load + across * parts) + down * parts
-    return plane * g.d.k + t.th * width * STORE + BLOCK_START * BLOCK
-
-
-def work_of(g: Geometry, walk: Walk, constants: dict[str, Any]) -> int:
-    """Instructions of a tile of a launch that was chosen."""
-    sides = (walk.h.size, walk.w.size, walk.c.size)
-    t = Tiling(
-        *sides, constants["CHUNK"], constants["VECTOR"], constants["CELLS"], constants["SLIDE_H"], constants["SLIDE_W"]
-    )
-    return work(t, g, -g.w.before % t.vector if t.lanes == 1 else 0, constants["PARTS"])
-
-
-def tiles(t: Tiling, g: Geometry) -> int:
-    """Blocks."""
-    outer = g.outer.n * g.outer2.n * g.d.out * -(-g.inner.n // t.lanes)
-    return outer * -(-g.h.out // t.th) * -(-g.w.out // t.tw)
+    Users' reducers may, norms of any power do: with more of these, runs went to local memory on some GPUs.
+    """
+    if not regroups(op, types):
+        return 1
+    if hasattr(op.red, "parts") or dear(op.red):
+        return 4
+    wide = bytes_of(types) > 8
+    return RUNS[-1] if not wide else 2 if all(np.dtype(t).kind == "f" for t in types) else 8
 
 
 def lanes_of(op: Any, g: Geometry) -> int:
@@ -129,28 +104,42 @@ def vector_of(op: Any, g: Geometry, places: Any, lanes: int) -> int:
     return math.gcd(widest(places.x, item, g.w.n, steps(g, "xs", *names, "inner")), g.w.n)
 
 
-def sides(out: int) -> list[int]:
-    """Lengths of a tile along an axis of so many outputs."""
-    return [*(side for side in SIDES if side < out), *([out] if out <= SIDES[-1] else [])]
+def sides(out: int, r: Runs) -> list[int]:
+    """Lengths of a tile along an axis of so many outputs: whole runs, and tiles of nearly equal lengths."""
+    unit = r.windows * r.apart
+    even = {-(-out // -(-out // side)) for side in SIDES}
+    return sorted({whole(side, unit) for side in even})
 
 
-def tilings(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> list[tuple[int, Tiling, int]]:
-    """Every tiling that fits: (work of the whole grid, the tiling, bytes of shared memory)."""
-    lanes, size = lanes_of(op, g), sum(np.dtype(t).itemsize for t in types)
-    most, regroup = vector_of(op, g, places, lanes), regroups(op, types)
-    found = []
-    for tw in sides(g.w.out):
-        vector = math.gcd(most, tw * g.w.s) if lanes == 1 and tw < g.w.out else most
-        lead = -g.w.before % vector if lanes == 1 else 0
-        for th in sides(g.h.out):
-            for chunk in CHUNKS:
-                t = Tiling(th, tw, lanes, chunk, vector, 0, slides(g.h, regroup), slides(g.w, regroup))
-                n = cells(t, g, lead)
-                fitting = [b for b in SHARED_BYTES if b >= n * size]
-                if fitting:
-                    t = t._replace(cells=fitting[0] // size)
-                    found.append((work(t, g, lead, len(types)) * max(tiles(t, g), BLOCKS), t, fitting[0]))
-    return found
+def times(t: Tiling, g: Geometry, sizes: tuple[int, int]) -> Iterator[Tiling]:
+    """The tile with its rows loaded in as few steps as fit into shared memory, in twice as many, and in four times."""
+    rows, n = inside(t, g), -(-inside(t, g) // CHUNK)
+    while n < rows and shared_bytes(t._replace(chunk=-(-rows // n)), g, sizes) > MOST_SHARED:
+        n += 1
+    for chunk in dict.fromkeys(-(-rows // (n * more)) for more in (1, 2, 4)):
+        if shared_bytes(t._replace(chunk=chunk), g, sizes) <= MOST_SHARED:
+            yield t._replace(chunk=chunk)
+
+
+def tilings(job: Job) -> Iterator[Tiling]:
+    """Every shape of a tile that fits, loaded in as few steps as possible."""
+    g = job.g
+    for w, h in itertools.product(runs(g.w, job), runs(g.h, job)):
+        for tw, th in itertools.product(sides(g.w.out, w), sides(g.h.out, h)):
+            vector = math.gcd(job.most, tw * g.w.s) if job.lanes == 1 and tw < g.w.out else job.most
+            tile = Tiling(th, tw, job.lanes, h, w, vector, -g.w.before % vector if job.lanes == 1 else 0)
+            yield from itertools.islice(times(tile._replace(block=THREADS[-1] // 2), g, job.sizes), 1)
+
+
+def best_tiling(job: Job) -> Tiling | None:
+    """The tiling that takes the least time; None where none fits."""
+
+    def time(t: Tiling) -> float:
+        return cycles(t, job.g, job.parts, job.sizes)
+
+    shapes = sorted(tilings(job), key=time)[:REFINED]
+    refined = (t._replace(block=n) for shape in shapes for t in times(shape, job.g, job.sizes) for n in THREADS)
+    return min(refined, key=time, default=None)
 
 
 def point_work(g: Geometry, item: int) -> int:
@@ -161,33 +150,81 @@ def point_work(g: Geometry, item: int) -> int:
     outputs = g.outer.n * g.outer2.n * g.inner.n * g.d.out * g.h.out * g.w.out
     lines = min(WARP, abs(g.w.s * g.w.xs) * item * WARP // 128) if g.inner.n == 1 else 1
     row = POINT_ROW + max(POINT_TAP, 4 * lines) * g.w.k
-    return max(outputs, BLOCKS * BLOCK) * (POINT + g.d.k * g.h.k * row)
+    return max(outputs, 1 if SIMULATED else LEAST_THREADS) * (POINT + g.d.k * g.h.k * row)
+
+
+def bytes_of(types: tuple[Any, ...]) -> int:
+    """Bytes of an accumulator of these parts."""
+    return sum(np.dtype(t).itemsize for t in types)
+
+
+def element_of(op: Any, sample: Any, absent: Any) -> Any:
+    """The element that is as good as none: its accumulator is the neutral one. None where there is no such element."""
+    if dear(op.red):
+        return None
+    first = absent[0] if isinstance(absent, tuple) else absent
+    with np.errstate(all="ignore"):
+        element = sample.dtype.type(first)
+        made = type(op.red).seed(op.red, element, 0)
+    alike = [
+        np.asarray(a).tobytes() == np.asarray(b).tobytes()
+        for a, b in zip(parts_of(made), parts_of(absent), strict=True)
+    ]
+    return element if all(alike) else None
+
+
+def parts_of(acc: Any) -> tuple[Any, ...]:
+    """An accumulator as a tuple."""
+    return acc if isinstance(acc, tuple) else (acc,)
 
 
 def choose_large(op: Any, g: Geometry, places: Any) -> tuple[Geometry, Tiling, tuple, str] | None:
     """The geometry as the kernel takes it, its tiling, constants and label; None where the point kernel does less."""
     sample = decoded(op)
-    absent = neutral(op.red, sample.dtype)
-    if absent is None:
+    neutral_acc = neutral(op.red, sample.dtype)
+    if neutral_acc is None:
         return None
     types = accumulator(op.red, sample, np.int32)
+    if len(types) > 2:
+        return None
+    element = element_of(op, sample, neutral_acc)
+    taps = types if element is None else (sample.dtype.type,)
     g = rearranged(g)
-    found = tilings(op, g, places, types)
-    if not found:
+    lanes = lanes_of(op, g)
+    sizes = bytes_of(taps), bytes_of(types)
+    t = best_tiling(Job(g, len(types), sizes, lanes, vector_of(op, g, places, lanes), longest_run(op, types)))
+    if t is None or tile_work(t, g, len(types)) * WAITING >= point_work(g, op.x_dtype.itemsize):
         return None
-    least, t, shared = min(found, key=lambda one: (one[0] * (3 if one[2] > 24576 else 2), one[2]))
-    if least >= point_work(g, op.x_dtype.itemsize):
-        return None
+    held, kept = cells(t, g)
     constants = (
-        ("BLOCK", BLOCK), ("CHUNK", t.chunk), ("VECTOR", t.vector), ("LOADED", 2 * t.vector), ("LANES", t.lanes > 1),
-        ("CELLS", t.cells), ("CELLS1", t.cells if len(types) == 2 else 1), ("DEPTH", g.d.k > 1),
-        ("SLIDE_W", t.slide_w), ("SLIDE_H", t.slide_h), ("NEUTRAL", absent),
-        ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)),
+        *constants_of(t, g), ("NEUTRAL", neutral_acc), ("ABSENT", neutral_acc if element is None else element),
+        ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)), ("ELEMENTS", element is not None),
+        ("CELLS", kept), ("CELLS1", kept if len(types) == 2 else 1), ("LOADED0", taps[0]), ("LOADED1", taps[-1]),
+        ("TAPS", held), ("TAPS1", held if len(taps) == 2 else 1),
     )  # fmt: skip
-    words = ["slide" if t.slide_h and t.slide_w else "slide_w" if t.slide_w else "slide_h" if t.slide_h else "direct"]
-    words += [f"r{t.chunk}", f"v{t.vector}", *(["last"] if t.lanes > 1 else []), *(["deep"] if g.d.k > 1 else [])]
-    label = "_".join([*words, f"{shared >> 10}k"])
+    label = f"k{g.h.k}x{g.w.k}_t{t.th}x{t.tw}_r{t.h.windows}x{t.w.windows}_v{t.vector}"
+    label += ("_last" if t.lanes > 1 else "") + ("_deep" if g.d.k > 1 else "")
     return g, t, constants, label
+
+
+def tile_work(t: Tiling, g: Geometry, parts: int) -> float:
+    """Instructions of all threads."""
+    return max(t.block * tiles(t, g), 1 if SIMULATED else LEAST_THREADS) * thread_work(t, g, parts)
+
+
+def constants_of(t: Tiling, g: Geometry) -> tuple[tuple[str, Any], ...]:
+    """What the kernel is bound to of the tiling."""
+    several = at_once(t, g)
+    axes = (("H", g.h, t.h), ("W", g.w, t.w))
+    return (
+        *((name + axis, getattr(a, name.lower())) for axis, a, _ in axes for name in "KSD"),
+        *((f"{name}_{axis}", n) for axis, _, r in axes for name, n in zip(("RUN", "APART", "SHIFT"), r, strict=True)),
+        ("RUN", max(t.h.windows, t.w.windows)), ("TH", t.th), ("TW", t.tw), ("LANES", t.lanes),
+        ("ROWS", needed(t.th, g.h)), ("PITCH", pitch(t, g.w)), ("WIDTH", width(t)), ("LEAD", t.lead),
+        ("CHUNK", t.chunk), ("VECTOR", t.vector), ("BLOCK", t.block), ("DEPTH", g.d.k > 1),
+        ("GROUPS", groups(t, g)), ("AT_ONCE", several), ("LOADED", several * t.vector),
+        ("MANY_H", t.th < g.h.out), ("MANY_W", t.tw < g.w.out),
+    )  # fmt: skip
 
 
 def walk_of(g: Geometry, t: Tiling) -> Walk:
@@ -198,4 +235,4 @@ def walk_of(g: Geometry, t: Tiling) -> Walk:
     )  # fmt: skip
 
 
-__all__ = ["BLOCK", "Tiling", "choose_large", "large", "tiles", "walk_of"]
+__all__ = ["Tiling", "choose_large", "large", "tiles", "walk_of"]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .memory import index, quotient
 
-MANY_C = MANY_D = MANY_O = True  # bound: whether c, d and o have more than one entry
+MANY_C = MANY_W = MANY_H = MANY_D = MANY_O = True  # bound: whether an axis may have more than one entry
 
 
 class Cut(NamedTuple):
@@ -42,12 +42,14 @@ def split(i, c):
 
 def place(walk, unit):
     """Position number `unit`: (c, w, h, d, o2, o1). Axes that are known to have one entry cost nothing."""
-    c = d = o2 = index(0)
+    c = w = h = d = o2 = index(0)
     rest = unit
     if MANY_C:
         rest, c = split(rest, walk.c)
-    rest, w = split(rest, walk.w)
-    rest, h = split(rest, walk.h)
+    if MANY_W:
+        rest, w = split(rest, walk.w)
+    if MANY_H:
+        rest, h = split(rest, walk.h)
     if MANY_D:
         rest, d = split(rest, walk.d)
     if MANY_O:

@@ -117,6 +117,9 @@ ROWS = [
     ("global_avg_pool2d", (5, 7, 6), "float32", {"data_format": LAST}, 0, 0, "plane_last_4x3_v2_mean_compensated"),
     ("global_max_pool3d", (2, 3, 4, 5), "float32", {}, 0, 0, "plane"),
     ("global_avg_pool1d", (2, 70), "float32", {}, 0, 0, "plane_16x1_v2"),
+    # as many loads of each thread: threads that are no power of two, some blocks' planes missing
+    ("global_avg_pool2d", (5, 9, 8), "float32", {}, 0, 0, "plane_9x2_v4_mean_compensated_f32"),
+    ("global_max_pool2d", (2, 11, 8), "float32", {}, 0, 0, "plane_11x2_v4_max_any_order_f32"),
     # whole planes in parts: the last one shorter; few channels, neighbours in memory; sums in one part and in two
     ("global_avg_pool2d", (2, 16, 20), "float32", {}, 0, 0, "plane_parts_16x1_v4_mean_compensated_f32"),
     ("global_max_pool2d", (1, 16, 21), "float32", {}, 0, 0, "plane_parts_16x1_v4_max_any_order_f32"),
@@ -132,9 +135,9 @@ ROWS = [
     ("global_avg_pool2d", (5, 6, 3), "float64", {"data_format": LAST}, 0, 0, "plane_last_8x2_v1_by2_mean_wide_f64"),
     # maxima with positions, in the tile: windows of nothing but the value of absent taps included
     ("max_pool2d", (2, 4, 16), "float32", {"kernel_size": 2, "return_indices": True}, 0, 0,
-     "tile_indices_k2x2s2x2_t1x4_v4_arg_max_f32"),
+     "tile_indices_k2x2s2x2_t2x2_v4_arg_max_f32"),
     ("max_pool2d", (2, 9, 16), "float32", {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}, 0, 0,
-     "tile_indices_k3x3s2x2_t2x4_v4_edges_wh"),
+     "tile_indices_k3x3s2x2_t2x2_v4_edges_wh"),
     ("max_pool2d", (2, 7, 11), "int8", {"kernel_size": 3, "stride": 1, "padding": 1, "return_indices": True}, 1, 0,
      "tile_indices_k3x3s1x1"),
     ("max_pool2d", (1, 6, 16), "float16", {"kernel_size": 3, "stride": 1, "padding": 1, "return_indices": True}, 0, 0,
