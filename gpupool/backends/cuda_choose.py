@@ -9,7 +9,7 @@
 | last, last_indices | small constant windows, channels last: vectors of channels |
 | pixels | the same with few channels, as in images: some pixels with all their channels |
 | tile | small constant windows, rows contiguous: a tile of outputs a thread, vector loads where rows are aligned |
-| large | larger and dilated windows, where that takes fewer instructions: a tile of outputs a block, shared memory |
+| large | larger and dilated windows, and overlapping ones from about 6x6 on: a tile of outputs a block, shared memory |
 | shared | small windows that share an axis |
 | point | everything else: any window, dilation, strides, positions |
 """
@@ -232,8 +232,10 @@ def _fast(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch
     """A kernel for windows that slide, or share an axis, if there is one for these."""
     if not isinstance(op.rule, Sliding):
         return _constant(op, g, offset_bits, places)
-    chosen = _whole(op, g, offset_bits, places) or _constant(op, g, offset_bits, places)
-    return chosen or _large(op, g, offset_bits, places)
+    launch = _whole(op, g, offset_bits, places)
+    if launch is None and cuda_large.preferred(op, g):
+        launch = _large(op, g, offset_bits, places, always=True)
+    return launch or _constant(op, g, offset_bits, places) or _large(op, g, offset_bits, places)
 
 
 def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
@@ -251,11 +253,11 @@ def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> La
     return _launch(kernel, choice.geometry, choice.walk, choice.units)
 
 
-def _large(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
-    """The kernel for large windows, where it does less than the point kernel."""
+def _large(op: Operator, g: Geometry, offset_bits: int, places: Places, *, always: bool = False) -> Launch | None:
+    """The kernel for large windows, where it does less than the point kernel, or `always`."""
     if op.indices or index_bits(g, op.rule) != 32:
         return None
-    choice = cuda_large.choose_large(op, g, places)
+    choice = cuda_large.choose_large(op, g, places, always=always)
     if choice is None:
         return None
     g, tiling, constants, label = choice

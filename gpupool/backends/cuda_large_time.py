@@ -99,10 +99,14 @@ def at_once(t: Tiling, g: Geometry) -> int:
     return max(1, min(-(-t.chunk // groups(t, g)), AT_ONCE // t.vector, 4))
 
 
+def tap_work(parts: int) -> float:
+    """Instructions for a tap."""
+    return TAP if parts == 1 else TAP * TWO_PARTS
+
+
 def run_work(r: Runs, k: int, parts: int) -> float:
     """Instructions for a run of windows of k taps."""
-    tap = TAP if parts == 1 else TAP * TWO_PARTS
-    return START + tap * (k + (r.windows - 1) * r.shift) + WINDOW * r.windows
+    return START + tap_work(parts) * (k + (r.windows - 1) * r.shift) + WINDOW * r.windows
 
 
 def thread_work(t: Tiling, g: Geometry, parts: int) -> float:

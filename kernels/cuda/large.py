@@ -32,14 +32,14 @@ from .walk import place
 BLOCK = CHUNK = CELLS = CELLS1 = TAPS = TAPS1 = VECTOR = LOADED = LANES = 1
 TH = TW = KH = KW = SH = SW = DH = DW = 1  # outputs of a tile, taps, strides and dilations of windows
 ROWS = 1  # that the tile's windows need
-PITCH = WIDTH = 1  # cells from one row to the next, loaded or reduced: odd numbers of pixels, so that rows begin in
-# other banks
+PITCH = WIDTH = 1  # cells from a loaded row to the next, and from a reduced one: odd numbers of pixels, for other banks
 LEAD = 0  # positions of a row that are loaded before the tile's first one, so that vectors are aligned
 GROUPS = 1  # rows that are loaded side by side
 AT_ONCE = 1  # vectors that a thread has on their way
 RUN_W = RUN_H = RUN = 1  # windows of a run, and the larger one of the two
 SHIFT_W = SHIFT_H = 1  # taps that the next window of a run begins further on
 APART_W = APART_H = 1  # outputs from one window of a run to the next: more than 1 where windows are dilated
+DIVISOR = 0  # what averages are divided by where it is the same for all windows
 DEPTH = False
 ELEMENTS = True  # whether loaded rows are kept as elements, not as accumulators
 ABSENT = None  # how an absent tap is loaded
@@ -205,6 +205,8 @@ def across(s0, s1, l0, l1, row, rows):
 
 def divided_by(g, od, oh, ow):
     """What an average of this window is divided by."""
+    if DIVISOR != 0:
+        return number(index(DIVISOR))
     if g.divisor != 0:
         return number(g.divisor)
     cd = tap_count(first_tap(od, g.d.s, g.d.before), g.d.count_from, g.d.count_to, g.d.k, g.d.d)
