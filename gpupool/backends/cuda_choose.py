@@ -1,4 +1,4 @@
-"""Which kernel runs, and how it is launched: the geometry, the element types and the alignment decide. Integers only.
+"""Which kernel runs, and how it is launched: the geometry, the element types and the alignment decide.
 
 | kernel | when |
 | --- | --- |

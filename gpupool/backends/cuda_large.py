@@ -1,4 +1,4 @@
-"""Which tile a block of the `large` kernel computes, and whether it beats the point kernel. Integers only."""
+"""Which tile a block of the `large` kernel computes, and whether another kernel beats it."""
 
 from __future__ import annotations
 
@@ -37,12 +37,14 @@ from gpupool.kernels.reducers import dear, neutral
 from gpupool.kernels.window import Axis, Geometry
 
 THREADS = (8,) if SIMULATED else (64, 128, 256)  # of a block
-SIDES = (1, 2, 4, 8) if SIMULATED else (8, 16, 24, 32, 48, 64, 96, 128)  # outputs of a tile along an axis, about
+# Outputs of a tile along an axis, about; the small ones where the others do not fit.
+SIDES = (1, 2, 4, 8) if SIMULATED else (8, 16, 24, 32, 48, 64, 96, 128)
+SMALL = (1,) if SIMULATED else (1, 2, 4, 8)
 CHUNK = 4 if SIMULATED else 64  # input rows loaded at a time, at most
 RUNS = (1, 2, 4, 8) if SIMULATED else (1, 2, 4, 5, 8, 10, 16)  # windows that a thread computes one after another
 LONGEST = 16  # taps that the last window of a run begins after the first, at most
 LENGTH = 0.22  # taps that each window of a run costs by making it longer
-MOST_SHARED = 48 << 10  # bytes that a block gets without asking
+MOST_SHARED = (48 << 10) - 16  # bytes that a block gets without asking, but for what aligns its arrays
 REFINED = 8  # tiles that are looked at more closely
 SECTOR = 32  # bytes: what a channels-last tile takes of each pixel at least
 
@@ -74,7 +76,7 @@ def best_run(a: Axis, job: Job) -> Runs:
     apart, shift = a.d // common, a.s // common
 
     def cost(r: int) -> float:
-        work = whole(a.out, r * apart) / r * run_work(Runs(r, apart, shift), a.k, job.parts)
+        work = whole(a.out, r * apart if r > 1 else 1) / r * run_work(Runs(r, apart, shift), a.k, job.parts)
         return work / a.out + LENGTH * tap_work(job.parts) * r
 
     windows = min((r for r in RUNS if r <= job.longest and (r - 1) * shift < min(a.k, LONGEST + 1)), key=cost)
@@ -111,27 +113,27 @@ def vector_of(op: Any, g: Geometry, places: Any, lanes: int) -> int:
     return math.gcd(widest(places.x, item, g.w.n, steps(g, "xs", *names, "inner")), g.w.n)
 
 
-def sides(out: int, r: Runs) -> list[int]:
+def sides(out: int, r: Runs, about: tuple[int, ...]) -> list[int]:
     """Lengths of a tile along an axis of so many outputs: whole runs, and tiles of nearly equal lengths."""
     unit = r.windows * r.apart
-    even = {-(-out // -(-out // side)) for side in SIDES}
+    even = {-(-out // -(-out // side)) for side in about}
     return sorted({whole(side, unit) for side in even})
 
 
 def times(t: Tiling, g: Geometry, sizes: tuple[int, int]) -> Iterator[Tiling]:
     """The tile with its rows loaded in as few steps as fit into shared memory, in twice as many, and in four times."""
-    rows, n = inside(t, g), -(-inside(t, g) // CHUNK)
-    while n < rows and shared_bytes(t._replace(chunk=-(-rows // n)), g, sizes) > MOST_SHARED:
-        n += 1
-    for chunk in dict.fromkeys(-(-rows // (n * more)) for more in (1, 2, 4)):
-        if shared_bytes(t._replace(chunk=chunk), g, sizes) <= MOST_SHARED:
-            yield t._replace(chunk=chunk)
+    rows, one = inside(t, g), shared_bytes(t._replace(chunk=1), g, sizes)
+    row = shared_bytes(t._replace(chunk=2), g, sizes) - one
+    most = min(CHUNK, (MOST_SHARED - one) // row + 1)  # rows at a time
+    n = -(-rows // most) if most > 0 else 0
+    for chunk in dict.fromkeys(-(-rows // (n * more)) for more in (1, 2, 4) if n):
+        yield t._replace(chunk=chunk)
 
 
-def tilings(job: Job) -> Iterator[Tiling]:
+def tilings(job: Job, about: tuple[int, ...]) -> Iterator[Tiling]:
     """Every shape of a tile that fits, loaded in as few steps as possible."""
     g, h, w = job.g, best_run(job.g.h, job), best_run(job.g.w, job)
-    for tw, th in itertools.product(sides(g.w.out, w), sides(g.h.out, h)):
+    for tw, th in itertools.product(sides(g.w.out, w, about), sides(g.h.out, h, about)):
         vector = math.gcd(job.most, tw * g.w.s) if job.lanes == 1 and tw < g.w.out else job.most
         tile = Tiling(th, tw, job.lanes, h, w, vector, -g.w.before % vector if job.lanes == 1 else 0)
         yield from itertools.islice(times(tile._replace(block=THREADS[-1] // 2), g, job.sizes), 1)
@@ -143,7 +145,7 @@ def best_tiling(job: Job) -> Tiling | None:
     def time(t: Tiling) -> float:
         return cycles(t, job.g, job.parts, job.sizes)
 
-    shapes = sorted(tilings(job), key=time)[:REFINED]
+    shapes = sorted(tilings(job, SIDES), key=time)[:REFINED] or sorted(tilings(job, SMALL), key=time)[:REFINED]
     refined = (t._replace(block=n) for shape in shapes for t in times(shape, job.g, job.sizes) for n in THREADS)
     return min(refined, key=time, default=None)
 
@@ -165,8 +167,11 @@ def bytes_of(types: tuple[Any, ...]) -> int:
 
 
 def element_of(op: Any, sample: Any, absent: Any) -> Any:
-    """The element that is as good as none: its accumulator is the neutral one. None where there is no such element."""
-    if dear(op.red):
+    """The element that is as good as none: its accumulator is the neutral one. None where there is no such element.
+
+    A user's neutral accumulator need not be one of an element: its seed may be undefined there.
+    """
+    if dear(op.red) or hasattr(op.red, "parts"):
         return None
     first = absent[0] if isinstance(absent, tuple) else absent
     with np.errstate(all="ignore"):
@@ -185,14 +190,14 @@ def parts_of(acc: Any) -> tuple[Any, ...]:
 
 
 def preferred(op: Any, g: Geometry) -> bool:
-    """Whether overlapping windows that fit a kernel with constant windows take less time here.
+    """Whether overlapping windows take less time here than with the kernels for constant windows, where these fit.
 
     Measured on an H100 for maxima, means and sums of float32 and float16 with both memory layouts: with steps of 1 from
-    6x6 on (sums in two parts from 5x5 on) 1.1 to 6 times as fast, with steps of 2 from 7x7 on 1.1 to 2 times (float32).
-    No memory layout changes the answer: sums are grouped otherwise here.
+    6x6 on (sums in two parts from 5x5 on) mostly 1.1 to 6 times as fast, with steps of 2 from 7x7 on 1.1 to 2 times
+    (float32). The memory layout does not enter: sums are grouped otherwise here than there.
     """
     g, types = rearranged(g), accumulator(op.red, decoded(op), np.int32)
-    if op.indices or g.d.k > 1 or len(types) > 2 or longest_run(op, types) < RUNS[-1]:
+    if op.indices or g.d.k > 1 or len(types) > 2 or longest_run(op, types) < RUNS[-1] or g.h.d * g.w.d > 1:
         return False
     k, step = min(g.h.k, g.w.k), max(g.h.s, g.w.s)
     if step == 1:
@@ -214,10 +219,11 @@ def choose_large(op: Any, g: Geometry, places: Any, *, always: bool) -> tuple[Ge
         return None
     element = element_of(op, sample, neutral_acc)
     taps = types if element is None else (sample.dtype.type,)
-    g = rearranged(g)
-    lanes = lanes_of(op, g)
-    sizes = bytes_of(taps), bytes_of(types)
-    t = best_tiling(Job(g, len(types), sizes, lanes, vector_of(op, g, places, lanes), longest_run(op, types)))
+    g, t = rearranged(g), None
+    lanes, sizes = 2 * lanes_of(op, g), (bytes_of(taps), bytes_of(types))
+    while t is None and lanes > 1:  # fewer channels where no tile of so many fits
+        lanes //= 2
+        t = best_tiling(Job(g, len(types), sizes, lanes, vector_of(op, g, places, lanes), longest_run(op, types)))
     if t is None:
         return None
     if not always and tile_work(t, g, len(types)) * WAITING >= point_work(g, op.x_dtype.itemsize):
@@ -225,7 +231,8 @@ def choose_large(op: Any, g: Geometry, places: Any, *, always: bool) -> tuple[Ge
     held, kept = cells(t, g)
     constants = (
         *constants_of(t, g), ("NEUTRAL", neutral_acc), ("ABSENT", neutral_acc if element is None else element),
-        ("DIVISOR", uniform_divisor(g)), ("ACC0", types[0]), ("ACC1", types[-1]), ("PARTS", len(types)),
+        ("DIVISOR", uniform_divisor(g)), ("REGROUPED", regroups(op, types)), ("PARTS", len(types)),
+        ("ACC0", types[0]), ("ACC1", types[-1]),
         ("CELLS", kept), ("CELLS1", kept if len(types) == 2 else 1), ("ELEMENTS", element is not None),
         ("LOADED0", taps[0]), ("LOADED1", taps[-1]), ("TAPS", held), ("TAPS1", held if len(taps) == 2 else 1),
     )  # fmt: skip

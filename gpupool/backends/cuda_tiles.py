@@ -57,7 +57,7 @@ def uniform_divisor(g: Geometry) -> int:
     product = 1
     for a in (g.d, g.h, g.w):
         for o in (0, a.out - 1):  # the first and the last window have the fewest
-            if tap_count(first_tap(o, a.s, a.before), a.count_from, a.count_to, a.k, 1) != a.k:
+            if tap_count(first_tap(o, a.s, a.before), a.count_from, a.count_to, a.k, a.d) != a.k:
                 return 0
         product *= a.k
     return product

@@ -9,11 +9,11 @@ all of them share are combined once, running results backwards add those before,
 results of those behind. That is about three combinations for an output, whatever the window; a run of one window
 combines its taps one by one. A third pooled axis is walked plane by plane.
 
-Instructions a thread executes per output at sm_90, counted in the machine code (python -m benchmarks.machine_code):
-see `work` in gpupool/backends/cuda_large.py, which chooses between this kernel and the point kernel by them.
+What a thread executes, and how long a tile takes: gpupool/backends/cuda_large_time.py, by which the tile is chosen.
 
 With LANES channels that lie side by side, an element of a row is one channel of one pixel. The order of taps is that of
-the point kernel, and joining neighbours in another grouping changes no maximum and no integer sum.
+the point kernel, and joining neighbours in another grouping changes no maximum and no integer sum; where it could show,
+runs have one window, and its taps are combined one after another (not REGROUPED).
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ AT_ONCE = 1  # vectors that a thread has on their way
 RUN_W = RUN_H = RUN = 1  # windows of a run, and the larger one of the two
 SHIFT_W = SHIFT_H = 1  # taps that the next window of a run begins further on
 APART_W = APART_H = 1  # outputs from one window of a run to the next: more than 1 where windows are dilated
+REGROUPED = True  # whether neighbouring taps may be joined in any grouping
 DIVISOR = 0  # what averages are divided by where it is the same for all windows
 DEPTH = False
 ELEMENTS = True  # whether loaded rows are kept as elements, not as accumulators
@@ -141,10 +142,10 @@ def load_column(l0, l1, x, at, pitch, inside, v, r, rows):
 
 
 def reduced(read, s0, s1, at, step, n):
-    """n taps from `at` on: four stretches of them at once, then these."""
-    stretch = n // 4 if n >= 8 else n
+    """n taps from `at` on: four stretches of them at once, then these; or one after another."""
+    stretch = n // 4
     acc = read(s0, s1, at)
-    if n >= 8:
+    if REGROUPED and n >= 8:
         b, c = read(s0, s1, at + stretch * step), read(s0, s1, at + 2 * stretch * step)
         d = read(s0, s1, at + 3 * stretch * step)
         for t in range(1, stretch):
@@ -153,7 +154,7 @@ def reduced(read, s0, s1, at, step, n):
             c = combine(RED, c, read(s0, s1, at + (2 * stretch + t) * step))
             d = combine(RED, d, read(s0, s1, at + (3 * stretch + t) * step))
         acc = combine(RED, combine(RED, acc, b), combine(RED, c, d))
-    for t in range(4 * stretch if n >= 8 else 1, n):
+    for t in range(4 * stretch if REGROUPED and n >= 8 else 1, n):
         acc = combine(RED, acc, read(s0, s1, at + t * step))
     return acc
 

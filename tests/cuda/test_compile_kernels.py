@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 
 import pytest
 
@@ -86,6 +87,36 @@ def test_every_engine_is_compiled():
 
 def _heavier(v):
     return v * 2.0
+
+
+LAST = "channels_last"
+LARGE = [
+    Case("avg", 41, 1, 20, layout=LAST, shape=(32, 112, 112, 64)),
+    Case("avg", 51, 1, 25, layout=LAST, shape=(32, 14, 14, 64)),
+    Case("max", 31, 1, 30, layout=LAST, shape=(1, 224, 224, 64), dilation=2),
+    Case("max", 7, 1, 12, "float16", LAST, (32, 14, 14, 256), dilation=4),
+    Case("max", 101, 1, 50, "uint8", LAST, (8, 128, 128, 64)),
+    Case("avg", 61, 1, 30, layout=LAST, shape=(8, 128, 128, 64)),
+    Case("avg", (31, 31, 31), 1, 15, "uint8", LAST, (32, 32, 32, 32, 64)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LARGE, ids=lambda c: f"{c.op}-{c.window}-{c.dtype}-{c.shape}")
+def test_large_windows_of_many_channels_have_a_tile(case):
+    """Of fewer channels, where those of a whole sector do not fit into shared memory."""
+    launch = launch_of(case)
+    assert launch.kernel.engine.__name__ == "large"
+    registers, local_bytes = resources(compiler.cubin(launch.kernel, (9, 0)), launch.kernel.name)
+    assert 0 < registers * launch.block <= 65536
+    assert local_bytes == 0
+
+
+@pytest.mark.parametrize("window", [(50001, 3), (2001, 2001)])
+def test_a_tile_is_found_at_once(window):
+    """However many rows a window has; counting through them took seconds."""
+    start = time.perf_counter()
+    launch_of(Case("max", window, 1, shape=(1, 60000, 512) if window[1] == 3 else (4000, 4000)))
+    assert time.perf_counter() - start < 0.5
 
 
 @pytest.mark.parametrize("window", [(2, 2), (3, 5), (112, 112)], ids=["tile", "any", "plane"])

@@ -3,6 +3,8 @@
 Tiles are at most 8 x 8 outputs there, so these planes take several, with tails.
 """
 
+import math
+
 import compare
 import numpy as np
 import pytest
@@ -55,9 +57,15 @@ ROWS = [
     ("max_pool2d", (1, 19, 20), "int8", {"kernel_size": 6, "stride": 2, "padding": 1, "dilation": 3},
      0, 0, "k6x6_t3x6_r1x2_v4_max_i8"),
     ("max_pool2d", (1, 9, 12), "float32", {"kernel_size": 3, "stride": 1, "dilation": 2},
-     0, 0, "k3x3_t8x8_r2x2_v4_max_f32"),
+     0, 0, "k3x3_t5x8_r1x2_v4_max_f32"),
     ("avg_pool2d", (1, 14, 15), "float32", {"kernel_size": 7, "stride": 1, "dilation": (2, 1)},
      0, 0, "k7x7_t2x8_r1x4_v1_mean_compensated_f32"),
+    # dilated windows whose last taps do not count: divisors differ
+    ("avg_pool2d", (1, 16, 17), "float32",
+     {"kernel_size": 7, "stride": 1, "padding": ((0, 2), (0, 2)), "dilation": 2, "count_include_pad": False},
+     0, 0, "k7x7"),
+    ("avg_pool2d", (1, 16, 17), "float32", {"kernel_size": 7, "stride": 2, "dilation": 2, "ceil_mode": True},
+     0, 0, "k7x7"),
     # windows that overlap little or not at all: tap by tap, on one axis or on both
     ("max_pool2d", (1, 27, 30), "float32", {"kernel_size": 9, "stride": 9}, 0, 0, "k9x9_t3x3_r1x1_v2_max_f32"),
     ("max_pool2d", (1, 20, 24), "float32", {"kernel_size": 9, "stride": (10, 7), "padding": 2},
@@ -154,6 +162,36 @@ def test_accumulators_of_three_parts(backend, always):
     windows = np.lib.stride_tricks.sliding_window_view(values.astype(np.float64), (9, 9))
     expected = (windows**3).mean((2, 3)) + (windows**2).sum((2, 3)) + windows.sum((2, 3))
     np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+def test_a_seed_that_is_undefined_at_the_neutral_accumulator(backend, always):
+    """A user's neutral accumulator is no element: its logarithm is never asked for."""
+    mean = gp.Reducer(
+        "geometric_mean", lambda v: math.log(v), lambda a, b: a + b, lambda acc, n: math.exp(acc / n), neutral=0.0
+    )
+    values = np.random.default_rng(1).random((10, 12)).astype(np.float32) + np.float32(0.5)
+    with cuda.recorded() as names:
+        got = gp.pool(backend.array(values), mean, 9, stride=1, padding=1).copy_to_host()
+    assert all("large" in name for name in names), names
+    inside = np.pad(np.log(values.astype(np.float64)), 1, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(inside, (9, 9))
+    np.testing.assert_allclose(got, np.exp(np.nanmean(windows, (2, 3))), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("k", "stride"), [(8, 2), (9, 4)])
+def test_ordered_sums_are_those_of_other_kernels(backend, always, monkeypatch, k, stride):
+    """float64 is added up in float64: tap after tap, whichever kernel runs, so that strides change no bit."""
+    values = np.random.default_rng(k).standard_normal((1, 29, 30))
+    flipped = np.ascontiguousarray(values[..., ::-1])[..., ::-1]
+    with cuda.recorded() as names:
+        large = gp.sum_pool2d(backend.type(flipped), k, stride).copy_to_host()
+    assert all("large" in name for name in names), names
+    monkeypatch.setattr(cuda_large, "point_work", lambda *_: 0)
+    monkeypatch.setattr(cuda, "_calls", {})
+    with cuda.recorded() as names:
+        other = gp.sum_pool2d(backend.array(values), k, stride).copy_to_host()
+    assert not any("large" in name for name in names), names
+    compare.assert_same_bits(large, other)
 
 
 @pytest.mark.parametrize("k", [5, 7, 9])
