@@ -81,7 +81,7 @@ checkers() {
         if [[ "${QUICK:-0}" == 1 ]]; then
             not_run "$tool" "QUICK=1"
         elif command -v compute-sanitizer >/dev/null; then
-            part "$tool" 35 compute-sanitizer "${options[@]}" "$PYTHON" -m benchmarks.short_run
+            part "$tool" 20 compute-sanitizer "${options[@]}" "$PYTHON" -m benchmarks.short_run
         else
             not_run "$tool" "compute-sanitizer is not installed"
         fi
@@ -128,7 +128,7 @@ main() {
     part compile 125 "$PYTHON" -m benchmarks.compile_ahead --torch
     part tests 150 bash "$0" library_tests
     checkers
-    part bench 125 "$PYTHON" -m benchmarks.run --device cuda --seconds 110 --json "$stem.json"
+    part bench 155 "$PYTHON" -m benchmarks.run --device cuda --seconds 140 --json "$stem.json"
     plot
     part gradients 40 "$PYTHON" -m benchmarks.gpu_backward --json "$stem-gradients.json"
     profile

@@ -40,6 +40,7 @@ THREADS = (8,) if SIMULATED else (64, 128, 256)  # of a block
 # Outputs of a tile along an axis, about; the small ones where the others do not fit.
 SIDES = (1, 2, 4, 8) if SIMULATED else (8, 16, 24, 32, 48, 64, 96, 128)
 SMALL = (1,) if SIMULATED else (1, 2, 4, 8)
+EVEN = 256  # outputs of an axis up to which tiles are fitted to it: images of all sizes share a few kernels
 CHUNK = 4 if SIMULATED else 64  # input rows loaded at a time, at most
 RUNS = (1, 2, 4, 8) if SIMULATED else (1, 2, 4, 5, 8, 10, 16)  # windows that a thread computes one after another
 LONGEST = 16  # taps that the last window of a run begins after the first, at most
@@ -76,8 +77,8 @@ def best_run(a: Axis, job: Job) -> Runs:
     apart, shift = a.d // common, a.s // common
 
     def cost(r: int) -> float:
-        work = whole(a.out, r * apart if r > 1 else 1) / r * run_work(Runs(r, apart, shift), a.k, job.parts)
-        return work / a.out + LENGTH * tap_work(job.parts) * r
+        outputs = whole(a.out, r * apart) / a.out if r > 1 and a.out <= EVEN else 1
+        return outputs * run_work(Runs(r, apart, shift), a.k, job.parts) / r + LENGTH * tap_work(job.parts) * r
 
     windows = min((r for r in RUNS if r <= job.longest and (r - 1) * shift < min(a.k, LONGEST + 1)), key=cost)
     return Runs(windows, apart, shift) if windows > 1 else Runs(1, 1, 1)
@@ -116,8 +117,7 @@ def vector_of(op: Any, g: Geometry, places: Any, lanes: int) -> int:
 def sides(out: int, r: Runs, about: tuple[int, ...]) -> list[int]:
     """Lengths of a tile along an axis of so many outputs: whole runs, and tiles of nearly equal lengths."""
     unit = r.windows * r.apart
-    even = {-(-out // -(-out // side)) for side in about}
-    return sorted({whole(side, unit) for side in even})
+    return sorted({whole(side if out > EVEN else -(-out // -(-out // side)), unit) for side in about})
 
 
 def times(t: Tiling, g: Geometry, sizes: tuple[int, int]) -> Iterator[Tiling]:

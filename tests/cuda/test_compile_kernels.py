@@ -111,6 +111,15 @@ def test_large_windows_of_many_channels_have_a_tile(case):
     assert local_bytes == 0
 
 
+@pytest.mark.parametrize("op", ["max", "avg"])
+@pytest.mark.parametrize(("layout", "channels"), [("channels_first", ()), (LAST, (3,))])
+def test_images_of_many_sizes_share_kernels(op, layout, channels):
+    """Large windows of an image of about the same size are no other kernel, which takes a second or two to compile."""
+    sizes = [(1080 + 13 * i, 1920 - 12 * i) for i in range(8)]
+    found = {launch_of(Case(op, 31, 1, 15, layout=layout, shape=(*size, *channels))).kernel.key for size in sizes}
+    assert len(found) <= 3
+
+
 @pytest.mark.parametrize("window", [(50001, 3), (2001, 2001)])
 def test_a_tile_is_found_at_once(window):
     """However many rows a window has; counting through them took seconds."""
