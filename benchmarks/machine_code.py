@@ -314,8 +314,8 @@ def outputs_per_thread(launch: Launch) -> float:
 def executed(launch: Launch, m: Machine) -> int:
     """Instructions that a thread executes at most: loops over a constant number of rows or taps count each round.
 
-    Loops of the plane and point kernels have no constant length and count once. The large kernel's loops are counted
-    by the formula that chooses its tile, whose numbers are the lengths of the loops in the machine code.
+    Loops of the plane and point kernels have no constant length and count once. The large kernel's count as in the
+    formula that chooses its tile, whose numbers are fitted to measurements.
     """
     constants = dict(launch.kernel.constants)
     if launch.kernel.engine.__name__ == "large":

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpupool.backends import cuda_large, cuda_last, cuda_pixels, cuda_planes, cuda_shared, cuda_tiles
-from gpupool.backends.cuda_groups import BLOCKS, WARP, Group, team_of
+from gpupool.backends.cuda_groups import BLOCKS, WARP, Group, power, team_of
 from gpupool.backends.cuda_tiles import decoded
 from gpupool.geometry import Layout, lowest, make_layout
 from gpupool.kernels.codecs import Plain
@@ -232,10 +232,11 @@ def _fast(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch
     """A kernel for windows that slide, or share an axis, if there is one for these."""
     if not isinstance(op.rule, Sliding):
         return _constant(op, g, offset_bits, places)
-    launch = _whole(op, g, offset_bits, places)
-    if launch is None and cuda_large.preferred(op, g):
-        launch = _large(op, g, offset_bits, places, always=True)
-    return launch or _constant(op, g, offset_bits, places) or _large(op, g, offset_bits, places)
+    if launch := _whole(op, g, offset_bits, places):
+        return launch
+    if cuda_large.preferred(op, g):
+        return _large(op, g, offset_bits, places, always=True) or _constant(op, g, offset_bits, places)
+    return _constant(op, g, offset_bits, places) or _large(op, g, offset_bits, places)
 
 
 def _constant(op: Operator, g: Geometry, offset_bits: int, places: Places) -> Launch | None:
@@ -326,7 +327,7 @@ def _plane(
         constants += (("CHANNELS", channels), ("LOADED", 8 * channels), ("FLAT", g.d.n * g.h.n == 1))
     else:
         constants += (("WIDE", group.wide), ("EIGHT", group.eight), ("ROUNDS", group.rounds))
-        constants += (("HALF", 1 << ((group.slots - 1).bit_length() - 1)),)
+        constants += (("HALF", power(group.slots - 1)),)
     label += f"_by{group.vector}" if group.vector > 1 and not group.wide else ""
     kernel = dataclasses.replace(_kernel(op, engine, *bits, constants, label), threads=threads)
     return Launch(kernel, -(-units // group.units), threads, g, walk, units, 0, 0)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from gpupool.backends.cuda_tiles import WIDEST, regroups, steps, widest
+from gpupool.backends.cuda_tiles import WIDEST, bytes_of, regroups, steps, widest
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.window import Geometry
 
@@ -78,7 +76,7 @@ def lanes_of(g: Geometry) -> int:
 
 def channels_of(op: Any, g: Geometry, places: Any, types: tuple[Any, ...]) -> int:
     """Channels that one thread loads at once."""
-    item, held = op.x_dtype.itemsize, sum(np.dtype(t).itemsize for t in types)
+    item, held = op.x_dtype.itemsize, bytes_of(types)
     if g.inner.xs != 1:
         return 1
     most = max(1, min(g.inner.n, SUMS // held, WIDEST // max(item, 2)))

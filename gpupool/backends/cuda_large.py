@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpupool.backends.cuda_groups import WARP
+from gpupool.backends.cuda_groups import WARP, whole
 from gpupool.backends.cuda_large_time import (
     Runs,
     Tiling,
@@ -25,13 +25,12 @@ from gpupool.backends.cuda_large_time import (
     tap_work,
     thread_work,
     tiles,
-    whole,
     width,
 )
-from gpupool.backends.cuda_tiles import decoded, rearranged, regroups, steps, uniform_divisor, widest
+from gpupool.backends.cuda_tiles import bytes_of, decoded, rearranged, regroups, steps, uniform_divisor, widest
 from gpupool.kernels.cuda.large import large
 from gpupool.kernels.cuda.memory import SIMULATED
-from gpupool.kernels.cuda.operators import accumulator
+from gpupool.kernels.cuda.operators import accumulator, as_parts
 from gpupool.kernels.cuda.walk import Walk, cut
 from gpupool.kernels.reducers import dear, neutral
 from gpupool.kernels.window import Axis, Geometry
@@ -161,11 +160,6 @@ def point_work(g: Geometry, item: int) -> int:
     return max(outputs, 1 if SIMULATED else LEAST_THREADS) * (POINT + g.d.k * g.h.k * row)
 
 
-def bytes_of(types: tuple[Any, ...]) -> int:
-    """Bytes of an accumulator of these parts."""
-    return sum(np.dtype(t).itemsize for t in types)
-
-
 def element_of(op: Any, sample: Any, absent: Any) -> Any:
     """The element that is as good as none: its accumulator is the neutral one. None where there is no such element.
 
@@ -173,20 +167,14 @@ def element_of(op: Any, sample: Any, absent: Any) -> Any:
     """
     if dear(op.red) or hasattr(op.red, "parts"):
         return None
-    first = absent[0] if isinstance(absent, tuple) else absent
     with np.errstate(all="ignore"):
-        element = sample.dtype.type(first)
+        element = sample.dtype.type(as_parts(absent)[0])
         made = type(op.red).seed(op.red, element, 0)
     alike = [
         np.asarray(a).tobytes() == np.asarray(b).tobytes()
-        for a, b in zip(parts_of(made), parts_of(absent), strict=True)
+        for a, b in zip(as_parts(made), as_parts(absent), strict=True)
     ]
     return element if all(alike) else None
-
-
-def parts_of(acc: Any) -> tuple[Any, ...]:
-    """An accumulator as a tuple."""
-    return acc if isinstance(acc, tuple) else (acc,)
 
 
 def preferred(op: Any, g: Geometry) -> bool:
@@ -197,7 +185,7 @@ def preferred(op: Any, g: Geometry) -> bool:
     (float32). The memory layout does not enter: sums are grouped otherwise here than there.
     """
     g, types = rearranged(g), accumulator(op.red, decoded(op), np.int32)
-    if op.indices or g.d.k > 1 or len(types) > 2 or longest_run(op, types) < RUNS[-1] or g.h.d * g.w.d > 1:
+    if g.d.k > 1 or g.h.d * g.w.d > 1 or longest_run(op, types) < RUNS[-1]:
         return False
     k, step = min(g.h.k, g.w.k), max(g.h.s, g.w.s)
     if step == 1:
@@ -264,9 +252,8 @@ def constants_of(t: Tiling, g: Geometry) -> tuple[tuple[str, Any], ...]:
 def walk_of(g: Geometry, t: Tiling) -> Walk:
     """How the blocks count through the tiles."""
     return Walk(
-        cut(-(-g.inner.n // t.lanes), t.lanes), cut(-(-g.w.out // t.tw), t.tw), cut(-(-g.h.out // t.th), t.th),
-        cut(g.d.out), cut(g.outer2.n),
-    )  # fmt: skip
+        cut(-(-g.inner.n // t.lanes)), cut(-(-g.w.out // t.tw)), cut(-(-g.h.out // t.th)), cut(g.d.out), cut(g.outer2.n)
+    )
 
 
 __all__ = ["Tiling", "choose_large", "large", "tiles", "walk_of"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from gpupool.backends.cuda_groups import WARP
+from gpupool.backends.cuda_groups import WARP, whole
 from gpupool.kernels.cuda.memory import SIMULATED
 from gpupool.kernels.window import Axis, Geometry, extent
 
@@ -51,11 +51,6 @@ def needed(outputs: int, a: Axis) -> int:
     return (outputs - 1) * a.s + extent(a.k, a.d)
 
 
-def whole(n: int, unit: int) -> int:
-    """n rounded up to a multiple."""
-    return -(-n // unit) * unit
-
-
 def inside(t: Tiling, g: Geometry) -> int:
     """Rows of a tile that are loaded: those outside the input are not."""
     return min(needed(t.th, g.h), g.h.n)
@@ -94,6 +89,16 @@ def groups(t: Tiling, g: Geometry) -> int:
     return max(1, t.block // (pitch(t, g.w) // t.vector))
 
 
+def times_loaded(t: Tiling, g: Geometry) -> int:
+    """How often a block loads rows of a plane."""
+    return -(-inside(t, g) // t.chunk)
+
+
+def loads(t: Tiling, g: Geometry) -> int:
+    """Vectors that a thread loads each time, at most."""
+    return -(-t.chunk // groups(t, g)) * -(-(pitch(t, g.w) // t.vector) // t.block)
+
+
 def at_once(t: Tiling, g: Geometry) -> int:
     """Vectors that a thread has on their way."""
     return max(1, min(-(-t.chunk // groups(t, g)), AT_ONCE // t.vector, 4))
@@ -111,11 +116,9 @@ def run_work(r: Runs, k: int, parts: int) -> float:
 
 def thread_work(t: Tiling, g: Geometry, parts: int) -> float:
     """Instructions of a thread for a tile, or of one that waits for another."""
-    vectors = pitch(t, g.w) // t.vector
-    rounds = -(-t.chunk // groups(t, g)) * -(-vectors // t.block)
     across = -(-t.chunk * t.lanes * (t.tw // t.w.windows) // t.block) * run_work(t.w, g.w.k, parts)
     down = -(-t.tw * t.lanes * (t.th // t.h.windows) // t.block)
-    plane = -(-inside(t, g) // t.chunk) * (rounds * (LOAD + ELEMENT * t.vector) + across + CHUNK_START)
+    plane = times_loaded(t, g) * (loads(t, g) * (LOAD + ELEMENT * t.vector) + across + CHUNK_START)
     plane += down * run_work(t.h, g.h.k, parts)
     return plane * g.d.k + down * t.h.windows * STORE + BLOCK_START
 
@@ -130,9 +133,8 @@ def cycles(t: Tiling, g: Geometry, parts: int, sizes: tuple[int, int]) -> float:
     fitting = ALL_SHARED // (shared_bytes(t, g, sizes) + BLOCK_SHARED)
     held = 32 + 2 * max(t.h.windows, t.w.windows) * parts
     resident = min(fitting, MOST_BLOCKS, MOST_WARPS // warps, REGISTERS // (held * t.block), math.ceil(blocks))
-    times = -(-inside(t, g) // t.chunk) * g.d.k
-    loads = -(-t.chunk // groups(t, g)) * -(-(pitch(t, g.w) // t.vector) // t.block)
-    alone = steps * STEP + times * (-(-loads // at_once(t, g)) * LOAD_WAIT + 2 * BARRIER) + LOAD_WAIT
+    waits = -(-loads(t, g) // at_once(t, g)) * LOAD_WAIT + 2 * BARRIER
+    alone = steps * STEP + times_loaded(t, g) * g.d.k * waits + LOAD_WAIT
     issue = steps * warps * resident / ISSUED
     wave = max(alone, issue + 0.3 * min(alone, issue))
     return max(1.0, blocks / max(1, resident)) * wave

@@ -11,6 +11,7 @@ from gpupool.backends.cuda_tiles import (
     LARGEST_WINDOW,
     WIDEST,
     Choice,
+    bytes_of,
     constant_window,
     decoded,
     leaves,
@@ -44,7 +45,7 @@ def choose_last(op: Any, g: Geometry, places: Any) -> Choice | None:
     vector = vector_of(op, g, places, edges)
     if len(types) > 2 or vector * op.x_dtype.itemsize < 4 or (absent is None and not op.indices):
         return None
-    words = sum(np.dtype(t).itemsize for t in types) / 4
+    words = bytes_of(types) / 4
     th, tw = strip(g, vector, words, chooses)
     columns = (tw - 1) * g.w.s + g.w.k
     down = -(-g.h.out // th)

@@ -70,6 +70,11 @@ def decoded(op: Any) -> Any:
     return np.zeros(1, op.x_type)[0]
 
 
+def bytes_of(types: tuple[Any, ...]) -> int:
+    """Bytes of an accumulator of these parts."""
+    return sum(np.dtype(t).itemsize for t in types)
+
+
 def regroups(op: Any, types: tuple[Any, ...]) -> bool:
     """Whether elements may be combined in any grouping: nobody can tell from the result.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpupool.backends.cuda_choose import LARGEST_LAUNCH, THREADS, merged
-from gpupool.backends.cuda_groups import BLOCKS, PART, WARP
+from gpupool.backends.cuda_groups import BLOCKS, PART, WARP, power
 from gpupool.backends.cuda_jobs import Fitted, Grid, Place, Scratch, Stage, aligned_at, axes_of
 from gpupool.gradients import accumulator
 from gpupool.jobs import INT64, JobPlan
@@ -152,7 +152,7 @@ def fit_where(stage: Stage, grid: Grid, places: tuple[Place, ...], *, parts: int
     slots, units = group_of(8 * parts if joins else size, vector, lanes)
     constants = (
         *stage.constants, ("ACC1", np.int32 if grid.bits == 32 else np.int64), ("UNITS", units), ("SLOTS", slots),
-        ("HALF", slots // 2), ("VECTOR", vector), ("WIDE", vector > 1), ("BLOCK", units * slots),
+        ("HALF", power(slots - 1)), ("VECTOR", vector), ("WIDE", vector > 1), ("BLOCK", units * slots),
         ("LANES_WHERE", lanes > 0),
     )  # fmt: skip
     walk = Walk(cut(g.inner.n), cut(1, parts) if joins else cut(parts, size), cut(1), cut(1), cut(g.outer2.n))

@@ -1,8 +1,8 @@
 """Large and dilated windows: a block computes a tile of outputs through shared memory, along the rows, then downwards.
 
 Rows of the input are loaded CHUNK at a time, neutral beside the input, and reduced to one accumulator for each output
-column; when all rows of the tile are there, the columns are reduced the same way. Rows above and below
-the input are not loaded: their results are neutral.
+column; when all rows of the tile are there, the columns are reduced the same way. Rows above and below the input are
+not loaded: their results are neutral.
 
 A thread computes a run of windows of one line (RUN_W, RUN_H), the first and the last of which overlap: the taps that
 all of them share are combined once, running results backwards add those before, and the windows are joined with running
@@ -22,6 +22,7 @@ from numba import cuda
 
 from ..point import combine, decode, encode, finish, seed
 from ..window import first_tap, greater, lesser, tap_count, tap_range
+from .cells import got, put
 from .memory import index, load_vector, number, unsigned
 from .operators import keep_one as keep
 from .operators import kept_one as kept
@@ -49,16 +50,6 @@ LOADED0 = LOADED1 = None  # NumPy types of a loaded tap's parts
 ACC0 = ACC1 = None  # NumPy types of the accumulator's parts
 
 
-def put(s0, s1, i, acc):
-    """Store an accumulator in shared memory."""
-    keep(s0, s1, unsigned(i), acc)
-
-
-def got(s0, s1, i):
-    """The accumulator at i."""
-    return kept(s0, s1, unsigned(i))
-
-
 def hold(l0, l1, i, tap):
     """Store a tap as it is loaded."""
     if ELEMENTS:
@@ -78,7 +69,7 @@ def tap(l0, l1, i):
     """Its accumulator."""
     if ELEMENTS:
         return seed(RED, l0[unsigned(i)], 0)
-    return kept(l0, l1, unsigned(i))
+    return got(l0, l1, i)
 
 
 def spread(n):
@@ -112,17 +103,15 @@ def load(l0, l1, x, plane, g, row, rows, start_w, c0):
     """So many rows of the input from `row` on. A thread loads a column of vectors, AT_ONCE of them at once."""
     tid, n = index(cuda.threadIdx.x), PITCH // VECTOR
     first = tid // n
-    v = tid - first * n if n < BLOCK else tid
-    while v < n and (n >= BLOCK or first < GROUPS):
+    v = tid - first * n
+    while v < n and first < GROUPS:
         w, c = start_w + v * VECTOR // LANES - LEAD, index(0)
         inside = w >= 0 and w < g.w.n
         if LANES > 1:
             c = v * VECTOR % LANES
             inside = inside and c0 + c < g.inner.n
-        load_column(
-            l0, l1, x, plane + row * g.h.xs + w * g.w.xs + c, g.h.xs, inside, v, index(0) if n >= BLOCK else first, rows
-        )
-        v = v + (BLOCK if n >= BLOCK else n)
+        load_column(l0, l1, x, plane + row * g.h.xs + w * g.w.xs + c, g.h.xs, inside, v, first, rows)
+        v = v + BLOCK
 
 
 def load_column(l0, l1, x, at, pitch, inside, v, r, rows):

@@ -11,8 +11,12 @@ def accumulator(red, sample, index_type):
         return red.parts
     with np.errstate(all="ignore"):
         acc = type(red).seed(red, sample, index_type(0))
-    parts = acc if isinstance(acc, tuple) else (acc,)
-    return tuple(np.asarray(p).dtype.type for p in parts)
+    return tuple(np.asarray(p).dtype.type for p in as_parts(acc))
+
+
+def as_parts(acc):
+    """An accumulator as a tuple."""
+    return acc if isinstance(acc, tuple) else (acc,)
 
 
 # Accumulators in arrays: one array for each part.

@@ -13,7 +13,8 @@ from __future__ import annotations
 from numba import cuda
 
 from ..point import combine, decode, encode, few, finish, seed
-from .memory import index, load_vector, number, unsigned
+from .cells import got, put
+from .memory import index, load_vector, number
 from .operators import keep_one as keep
 from .operators import kept_one as kept
 from .point import RED, X_CODEC, Y_CODEC
@@ -90,16 +91,6 @@ def reduced(x, at_x, g, t, end):
     if t < end:
         acc = combine(RED, acc, elements(x, at_x, g, t))
     return acc
-
-
-def put(s0, s1, i, acc):
-    """Store an accumulator in shared memory."""
-    keep(s0, s1, unsigned(i), acc)
-
-
-def got(s0, s1, i):
-    """The accumulator at i."""
-    return kept(s0, s1, unsigned(i))
 
 
 def tree(s0, s1, inside, at, slot, busy):
